@@ -1,0 +1,71 @@
+"""Earth Mover's Distance on chains, rings and trees, with its gradient, as fast as memory allows.
+
+>>> import fastemd as fe
+>>> float(fe.emd([1.0, 0.0, 0.0], [0.0, 0.0, 1.0], fe.Chain(3)))
+2.0
+
+Names are loaded when first used: importing fastemd imports neither numba nor scipy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import reference
+    from .api import check, emd, emd_value_and_grad, emd_with_logits, flow, plan, potential
+    from .spaces import Chain, Ring, Tree
+    from .threads import get_num_threads, set_num_threads
+    from .warm import warmup
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Chain": "spaces",
+    "Ring": "spaces",
+    "Tree": "spaces",
+    "check": "api",
+    "emd": "api",
+    "emd_value_and_grad": "api",
+    "emd_with_logits": "api",
+    "flow": "api",
+    "get_num_threads": "threads",
+    "plan": "api",
+    "potential": "api",
+    "reference": "",
+    "set_num_threads": "threads",
+    "warmup": "warm",
+}
+
+__all__ = [
+    "Chain",
+    "Ring",
+    "Tree",
+    "check",
+    "emd",
+    "emd_value_and_grad",
+    "emd_with_logits",
+    "flow",
+    "get_num_threads",
+    "plan",
+    "potential",
+    "reference",
+    "set_num_threads",
+    "warmup",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fastemd' has no attribute {name!r}")
+    home = _HOMES[name]
+    if not home:
+        return importlib.import_module(f".{name}", __name__)
+    value = getattr(importlib.import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

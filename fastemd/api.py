@@ -1,0 +1,420 @@
+"""The public functions: check what came, allocate the answer, run a kernel, look for rows that it refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import arguments, dispatch, plans, verdicts
+from .space import Space
+
+Array = np.ndarray[Any, Any]
+
+
+class _Pair:
+    """Two checked arrays of histograms on a space, and what their answer is like."""
+
+    def __init__(self, a: Any, b: Any, space: Any, rho: Any, mass: Any) -> None:
+        self.space = arguments.space_of(space)
+        self.mass = arguments.mass_policy(mass, self.space)
+        self.rho = arguments.exponent(rho)
+        self.a = arguments.histograms(a, "a", self.space)
+        self.b = arguments.histograms(b, "b", self.space)
+        self.dtype = arguments.same_dtype(self.a, self.b, ("a", "b"))
+        self.batch = arguments.batch_shape(self.a.shape[:-1], self.b.shape[:-1], ("a", "b"))
+
+    def output(self, out: Any, columns: int, name: str = "out") -> Array:
+        """Return `out`, checked, or a new array for an answer of so many columns."""
+        shape = (*self.batch, columns)
+        if out is None:
+            return np.empty(shape, self.dtype)
+        return arguments.output(out, name, shape, self.dtype, {"a": self.a, "b": self.b})
+
+    def run(self, kernel: str, out: Array | None, check: bool, *flags: Any) -> Any:
+        """Run a kernel and return the values: an array, or a scalar for one pair."""
+        values = np.empty(self.batch, self.dtype)
+        tolerance = 2.0 if self.mass == "root" else arguments.tolerated(self.dtype, self.space.n)
+        normalized = (self.mass == "normalize",) * 2
+        job = dispatch.Job(kernel, self.space, self.rho, tolerance, normalized, flags)
+        dispatch.run(job, self.a, self.b, values, out)
+        if check and np.isnan(values).any():
+            verdicts.check_histograms(self.a, self.b, self.space, self.mass, self.dtype)
+        return values[()]
+
+
+def emd(
+    a: ArrayLike, b: ArrayLike, space: Space, *, rho: float = 1, mass: str = "equal", check: bool = True
+) -> Any:
+    """Earth Mover's Distance of histograms on a chain, ring or tree.
+
+    ``EMD_rho(a, b) = sum_e length_e * abs(phi_e) ** rho``, where phi_e is the flow that edge e carries in an optimal
+    plan. At ``rho=1`` this is the exact Earth Mover's Distance, also known as the Wasserstein-1 distance; at
+    ``rho > 1`` it is the *relaxed* EMD of [1]_. rho acts on the flow of an edge; it is not the exponent p of a ground
+    cost, as in W_p.
+
+    Parameters
+    ----------
+    a, b : array_like, shapes (..., n)
+        Histograms: masses of the n bins, not negative, in float16, float32, float64 (both the same) or integers.
+        Leading axes are a batch and broadcast against each other; nothing is copied out for that.
+    space : Chain, Ring or Tree
+        Where the bins lie.
+    rho : float, optional
+        Exponent of the flow, at least 1.
+    mass : {"equal", "normalize", "root"}, optional
+        "equal": the masses of a pair have to agree, within what rounding does to n bins of the dtype. "normalize":
+        each row is divided by its mass. "root" (chains and trees): a surplus of one histogram travels to the root, on
+        a chain the last bin, and costs its way.
+    check : bool, optional
+        True: a row that is no histogram, or breaks the mass policy, raises. False: the answer of such a row is NaN.
+
+    Returns
+    -------
+    numpy scalar or ndarray, shape (...)
+        The value of each row, in the unit of length times mass ** rho; of the dtype of a, float64 for integers. Sums
+        are float64 inside and rounded once. One pair gives a scalar.
+
+    Raises
+    ------
+    TypeError
+        If an array is of the wrong kind, or the two dtypes differ.
+    ValueError
+        If shapes or options do not fit, or, under ``check=True``, for the first bad row.
+
+    Notes
+    -----
+    Time O(n) a row on chains and rings, O(nodes) on trees; memory O(threads * n). A row's answer has the same bits
+    whatever rows stand beside it and however many threads work.
+
+    References
+    ----------
+    .. [1] M. Martinez, M. Haurilet, Z. Al-Halah, M. Tapaswi, R. Stiefelhagen, "Relaxed Earth Mover's Distances for
+       Chain- and Tree-connected Spaces and their use as a Loss Function in Deep Learning", arXiv:1611.07573 (2016).
+
+    Examples
+    --------
+    >>> import fastemd as fe
+    >>> a = [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
+    >>> b = [0.0, 0.0, 0.5, 0.5]
+    >>> fe.emd(a, b, fe.Chain(4))
+    array([2. , 0.5])
+    >>> fe.emd(a, b, fe.Ring(4), rho=2)
+    array([0.5   , 0.1875])
+    """
+    return _Pair(a, b, space, rho, mass).run("value", None, check)
+
+
+def emd_value_and_grad(
+    a: ArrayLike,
+    b: ArrayLike,
+    space: Space,
+    *,
+    rho: float = 1,
+    wrt: str = "a",
+    centred: bool = True,
+    out: Any = None,
+    mass: str = "equal",
+    check: bool = True,
+) -> tuple[Any, Any]:
+    """Value and gradient of the Earth Mover's Distance, in one go.
+
+    The gradient with respect to a is the potential: f_i is the sum of the slopes
+    ``rho * length_e * abs(phi_e) ** (rho - 1) * sign(phi_e)`` over the edges between bin i and the root. With respect
+    to b it is -f. With respect to the lengths it is ``abs(phi_e) ** rho``.
+
+    Parameters
+    ----------
+    a, b, space, rho, mass, check
+        As for `emd`.
+    wrt : {"a", "b", "both", "length"}, optional
+        What the gradient is taken with respect to.
+    centred : bool, optional
+        True: the gradient less its mean over the bins, which is the gradient along directions that keep the mass. At
+        ``rho=1`` it is a Kantorovich potential: ``sum(f * (a - b))`` equals the value. False: the root's potential
+        is 0; under ``mass="normalize"`` the exact gradient, ``(f - sum(f * a / mass)) / mass``. No matter for "length".
+    out : ndarray, or a pair of them with ``wrt="both"``, optional
+        Receives the gradient. A large new array costs page faults that take longer than the kernel.
+
+    Returns
+    -------
+    value : numpy scalar or ndarray, shape (...)
+        As `emd`.
+    grad : ndarray, shape (..., n); (..., m) with ``wrt="length"``; a pair with ``wrt="both"``
+        `out`, if it was given. At ``rho=1`` a subgradient; where a flow is 0, the slope of the edge is 0 (on a ring
+        such edges share what makes the slopes around it sum to 0). A Tree lists one edge a node, the one above it; the
+        root has none, and its entry is 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `emd`, and for an `out` of the wrong shape or dtype, that is read-only or overlaps an input. Where a bad row
+        raises, `out` has been written to.
+
+    Notes
+    -----
+    Time O(n), on trees O(nodes), a row; each input is read once and the gradient written once. On a ring with rho
+    other than 1 and 2 the circulation takes some ten passes over the row, which is in cache.
+
+    References
+    ----------
+    M. Martinez et al., arXiv:1611.07573 (2016), sections 3 and 4.
+
+    Examples
+    --------
+    >>> import fastemd as fe
+    >>> value, grad = fe.emd_value_and_grad([1.0, 0.0, 0.0], [0.0, 0.0, 1.0], fe.Chain(3))
+    >>> value, grad
+    (np.float64(2.0), array([ 1.,  0., -1.]))
+    >>> fe.emd_value_and_grad([1.0, 0.0, 0.0], [0.0, 0.0, 1.0], fe.Chain(3), rho=2, wrt="length")
+    (np.float64(2.0), array([1., 1.]))
+    """
+    pair = _Pair(a, b, space, rho, mass)
+    wrt = arguments.choice(wrt, "wrt", arguments.WRT)
+    if wrt == "length":
+        grad = pair.output(out, pair.space.m)
+        return pair.run("length_gradient", grad, check), grad
+    baseline = 1 if centred else 2 if pair.mass == "normalize" else 0
+    if wrt != "both":
+        grad = pair.output(out, pair.space.n)
+        return pair.run("gradient", grad, check, baseline, wrt == "b"), grad
+    outs = (None, None) if out is None else arguments.pair(out)
+    grad_a, grad_b = (pair.output(o, pair.space.n, f"out[{i}]") for i, o in enumerate(outs))
+    if np.may_share_memory(grad_a, grad_b):
+        arguments.output(grad_b, "out[1]", grad_b.shape, pair.dtype, {"out[0]": grad_a})
+    value = pair.run("gradient", grad_a, check, baseline, False)
+    if pair.mass == "normalize":
+        pair.run("gradient", grad_b, False, baseline, True)
+    else:
+        np.negative(grad_a, out=grad_b)
+    return value, (grad_a, grad_b)
+
+
+def emd_with_logits(
+    logits: ArrayLike,
+    target: ArrayLike,
+    space: Space,
+    *,
+    rho: float = 1,
+    mass: str = "equal",
+    out: Any = None,
+    check: bool = True,
+) -> tuple[Any, Any]:
+    """Value and gradient of the Earth Mover's Distance between the softmax of logits and a target.
+
+    With ``p = softmax(logits)`` and f the potential of ``emd(p, target)``, the gradient with respect to the logits is
+    ``p * (f - sum(p * f))``. It is computed together with the value; no matrix of probabilities is ever stored.
+
+    Parameters
+    ----------
+    logits : array_like, shape (..., n)
+        Real numbers in float16, float32 or float64; -inf gives a class the probability 0.
+    target : array_like of integers, shape (...), or of histograms, shape (..., n)
+        The class of each row, or a histogram of mass 1 in the dtype of the logits (label smoothing is one). Leading
+        axes broadcast against those of the logits.
+    space : Chain, Ring or Tree
+        Where the classes lie.
+    rho : float, optional
+        Exponent of the flow, at least 1; 2 trains best in [1]_.
+    mass : {"equal", "normalize"}, optional
+        "equal": a histogram has mass 1. "normalize": it is divided by its mass.
+    out : ndarray, optional
+        Receives the gradient.
+    check : bool, optional
+        True: a bad row raises. False: its answer is NaN.
+
+    Returns
+    -------
+    value : numpy scalar or ndarray, shape (...)
+        EMD_rho of each row.
+    grad : ndarray, shape (..., n)
+        Gradient with respect to the logits; `out`, if it was given. Each row sums to 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `emd_value_and_grad`, and for a class that is the number of no bin.
+
+    Notes
+    -----
+    Time O(n), on trees O(nodes), a row; extra memory O(threads * n).
+
+    References
+    ----------
+    .. [1] M. Martinez et al., arXiv:1611.07573 (2016).
+
+    Examples
+    --------
+    >>> import fastemd as fe
+    >>> value, grad = fe.emd_with_logits([[0.0, 0.0, 0.0]], [2], fe.Chain(3), rho=2)
+    >>> value.round(4), grad.round(4)
+    (array([0.5556]), array([[ 0.2963,  0.0741, -0.3704]]))
+    """
+    space = arguments.space_of(space)
+    policy = arguments.mass_policy(mass, space, ("equal", "normalize"))
+    number = arguments.exponent(rho)
+    z = arguments.logits_of(logits, space)
+    aim = arguments.targets(target, z, space)
+    classes = aim.dtype.kind in "iu"
+    batch = arguments.batch_shape(z.shape[:-1], aim.shape if classes else aim.shape[:-1], ("logits", "target"))
+    dtype = arguments.answer_dtype(z)
+    shape = (*batch, space.n)
+    inputs = {"logits": z, "target": aim}
+    grad = np.empty(shape, dtype) if out is None else arguments.output(out, "out", shape, dtype, inputs)
+    values = np.empty(batch, dtype)
+    normalized = (False, policy == "normalize" and not classes)
+    job = dispatch.Job("logits", space, number, arguments.tolerated(dtype, space.n), normalized)
+    dispatch.run(job, z, aim.astype(np.int64, copy=False) if classes else aim, values, grad)
+    if check and np.isnan(values).any():
+        verdicts.check_logits(z, aim, space, policy, dtype)
+    return values[()], grad
+
+
+def flow(
+    a: ArrayLike, b: ArrayLike, space: Space, *, mass: str = "equal", out: Any = None, check: bool = True
+) -> Array:
+    """Flow over each edge that carries a to b at the least cost.
+
+    On a chain the prefix sums of a - b, on a tree the sums of a - b over the subtrees, on a ring the prefix sums less
+    their weighted median (the lower one, where there are two).
+
+    Parameters
+    ----------
+    a, b, space, mass, check
+        As for `emd`.
+    out : ndarray, optional
+        Receives the flow.
+
+    Returns
+    -------
+    ndarray, shape (..., m)
+        phi_e, in the unit of mass: positive where mass moves towards the root, which on a chain and around a ring is
+        to the right. A Tree lists one edge a node, the one above it; the root has none, and its entry is 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `emd_value_and_grad`.
+
+    Examples
+    --------
+    >>> import fastemd as fe
+    >>> fe.flow([1.0, 0.0, 0.0], [0.0, 0.0, 1.0], fe.Chain(3))
+    array([1., 1.])
+    """
+    pair = _Pair(a, b, space, 1, mass)
+    phi = pair.output(out, pair.space.m)
+    pair.run("flow", phi, check)
+    return phi
+
+
+def potential(
+    a: ArrayLike,
+    b: ArrayLike,
+    space: Space,
+    *,
+    rho: float = 1,
+    centred: bool = True,
+    mass: str = "equal",
+    out: Any = None,
+    check: bool = True,
+) -> Array:
+    """Potential of each bin: the gradient of `emd` with respect to a.
+
+    Parameters
+    ----------
+    a, b, space, rho, centred, mass, out, check
+        As for `emd_value_and_grad`.
+
+    Returns
+    -------
+    ndarray, shape (..., n)
+        f, in the unit of length times mass ** (rho - 1). At ``rho=1`` it proves the value: no two bins differ by more
+        than their distance, and ``sum(f * (a - b))`` equals the value.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `emd_value_and_grad`.
+
+    Examples
+    --------
+    >>> import fastemd as fe
+    >>> fe.potential([1.0, 0.0, 0.0], [0.0, 0.0, 1.0], fe.Chain(3), centred=False)
+    array([2., 1., 0.])
+    """
+    return emd_value_and_grad(a, b, space, rho=rho, centred=centred, out=out, mass=mass, check=check)[1]
+
+
+def plan(a: ArrayLike, b: ArrayLike, space: Space, *, mass: str = "equal", check: bool = True) -> Any:
+    """Optimal transport plan: how much mass goes from which bin to which.
+
+    Parameters
+    ----------
+    a, b, space, check
+        As for `emd`.
+    mass : {"equal", "normalize"}, optional
+        As for `emd`. A plan has both histograms as marginals, so a surplus has nowhere to go.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (n, n), float64
+        Entry (i, j) is the mass that goes from bin i to bin j; at most 2 n - 1 entries. Rows sum to a, columns to b,
+        and the cost, ``(plan * space.cost_matrix()).sum()``, is ``emd(a, b)``. A batch gives an object array of plans,
+        of the batch's shape; under ``check=False`` a bad row's plan is None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `emd`.
+
+    Notes
+    -----
+    Time O(n), on trees O(nodes), a row. What can stay in its bin stays; the rest is matched from the leaves to the
+    root, so that no edge is crossed in both directions, which is what makes the plan optimal.
+
+    Examples
+    --------
+    >>> import fastemd as fe
+    >>> fe.plan([0.5, 0.5, 0.0], [0.0, 0.5, 0.5], fe.Chain(3)).toarray()
+    array([[0. , 0. , 0.5],
+           [0. , 0.5, 0. ],
+           [0. , 0. , 0. ]])
+    """
+    arguments.mass_policy(mass, arguments.space_of(space), ("equal", "normalize"))
+    pair = _Pair(a, b, space, 1, mass)
+    good = ~np.isnan(pair.run("value", None, check))
+    shape = (*pair.batch, pair.space.n)
+    rows = plans.plan_rows(np.broadcast_to(pair.a, shape), np.broadcast_to(pair.b, shape), good, pair.space, mass)
+    return rows[()] if pair.batch else rows.item()
+
+
+def check(a: ArrayLike, b: ArrayLike, space: Space, *, mass: str = "equal") -> None:
+    """Raise if a and b are not pairs of histograms on the space; the message names the first bad row.
+
+    Parameters
+    ----------
+    a, b, space, mass
+        As for `emd`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        What `emd` would raise under ``check=True``.
+
+    Notes
+    -----
+    Plain numpy, a few passes over the data.
+
+    Examples
+    --------
+    >>> import fastemd as fe
+    >>> fe.check([0.5, 0.5], [1.0, 0.0], fe.Chain(2))
+    >>> fe.check([0.5, 0.5], [2.0, 0.0], fe.Chain(2))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ValueError: a has mass 1 and b has mass 2. Needed: equal masses, ...
+    """
+    pair = _Pair(a, b, space, 1, mass)
+    verdicts.check_histograms(pair.a, pair.b, pair.space, pair.mass, pair.dtype)

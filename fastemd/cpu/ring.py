@@ -1,0 +1,196 @@
+"""The ring: a chain whose ends meet, so that the flow is free up to one circulation.
+
+The flow over edge e is the prefix sum through bin e less a circulation c, the same for all edges, that makes the value
+smallest: the weighted median of the prefix sums at rho = 1, their weighted mean at rho = 2, otherwise the root of the
+sum of slopes. At that c the slopes sum to 0, so the potential closes around the ring.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from ..laws import cost, sign, slope
+from . import sweeps
+from .lanes import WIDTH, any_lane, get, lanes, nowhere, put, select
+
+EPSILON = np.finfo(np.float64).eps
+
+
+class Ring(NamedTuple):
+    """The edge after each bin (`length`), the sum of them, and where the buffer holds bins, edges and bin 0."""
+
+    length: np.ndarray
+    total: float
+    place: np.ndarray
+    edge: np.ndarray
+    root: int
+
+
+def prepare(arrays, n):
+    """Pad with edges of length zero to whole blocks of eight columns; they weigh nothing in any circulation."""
+    slots = -(-n // WIDTH) * WIDTH
+    length = np.zeros(slots)
+    length[:n] = arrays.length
+    return Ring(length, float(length.sum()), np.arange(slots), np.arange(slots), 0), slots
+
+
+@njit(**sweeps.INLINE)
+def prefixes(source, n, buffer):
+    """Leave the prefix sums in the buffer."""
+    prefix = moved = lanes(0.0)
+    negative = nowhere()
+    for j in range(0, n, WIDTH):
+        columns, signs = sweeps.block(source, j, n)
+        negative |= signs
+        for k, difference in enumerate(columns):
+            prefix += difference
+            moved += abs(difference)
+            put(buffer, j + k, prefix)
+    return prefix, moved, negative
+
+
+@njit(**sweeps.INLINE)
+def extremes(buffer, space, n):
+    """The smallest and the largest prefix sum over the edges that have a length; NaN stays NaN."""
+    low, high = lanes(np.inf), lanes(-np.inf)
+    for e in range(n):
+        if space.length[e] > 0.0:
+            prefix = get(buffer, e)
+            low = select(prefix > low, low, prefix)
+            high = select(prefix < high, high, prefix)
+    return low, high
+
+
+@njit(**sweeps.INLINE)
+def median(buffer, space, n):
+    """The smallest prefix sum that, with those below it, holds half of the total length.
+
+    It lies between `low` and `high`, always prefix sums themselves. Each pass weighs what lies up to a pivot and moves
+    one end past it; the pivot is where the weight would reach half if it grew evenly, and every third time the middle.
+    """
+    low, high = extremes(buffer, space, n)
+    half = 0.5 * space.total
+    under, upto = lanes(0.0), lanes(space.total)
+    count = 0
+    while any_lane(low < high):
+        count += 1
+        fraction = (half - under) / (upto - under)
+        pivot = low + (high - low) * (lanes(0.5) if count % 3 == 0 else fraction)
+        pivot = select(pivot < high, pivot, low)
+        weight = lanes(0.0)
+        below, above = low, high
+        for e in range(n):
+            if space.length[e] > 0.0:
+                prefix = get(buffer, e)
+                inside = prefix <= pivot
+                weight += select(inside, space.length[e], 0.0)
+                below = select(inside, select(prefix > below, prefix, below), below)
+                above = select(inside, above, select(prefix < above, prefix, above))
+        reached = half <= weight
+        high, upto = select(reached, below, high), select(reached, weight, upto)
+        low, under = select(reached, low, above), select(reached, under, weight)
+    return high
+
+
+@njit(**sweeps.INLINE)
+def mean(buffer, space, n):
+    """The mean of the prefix sums, weighted by length."""
+    moment = lanes(0.0)
+    for e in range(n):
+        moment += get(buffer, e) * space.length[e]
+    return moment / space.total
+
+
+@njit(**sweeps.INLINE)
+def slopes(buffer, space, rho, n, c):
+    """The sum of the slopes at circulation c, which falls as c grows."""
+    total = lanes(0.0)
+    for e in range(n):
+        total += slope(get(buffer, e) - c, space.length[e], rho)
+    return total
+
+
+@njit(**sweeps.INLINE)
+def root(buffer, space, rho, n):
+    """Where the sum of slopes is 0, by Chandrupatla's method: inverse quadratic steps inside a bracket, or halving.
+
+    Chandrupatla, A new hybrid quadratic/bisection algorithm for finding the zero of a nonlinear function without
+    using derivatives, Advances in Engineering Software 28 (1997) 145-149.
+    """
+    x2, x1 = extremes(buffer, space, n)
+    f1, f2 = slopes(buffer, space, rho, n, x1), slopes(buffer, space, rho, n, x2)
+    x3, f3 = x2, f2
+    enough = EPSILON * (abs(x1) + abs(x2))
+    step = lanes(0.5)
+    undone = enough < abs(x2 - x1)
+    while any_lane(undone):
+        x = select(undone, x1 + step * (x2 - x1), x1)
+        f = slopes(buffer, space, rho, n, x)
+        same = sign(f) == sign(f1)
+        x3, f3 = select(same, x1, x2), select(same, f1, f2)
+        x2, f2 = select(same, x2, x1), select(same, f2, f1)
+        x1, f1 = x, f
+        width = abs(x2 - x1)
+        undone &= (enough < width) & (0.0 < abs(f1)) & (0.0 < abs(f2))
+        xi, phi = (x1 - x2) / (x3 - x2), (f1 - f2) / (f3 - f2)
+        curve = f1 / (f2 - f1) * f3 / (f2 - f3) + (x3 - x1) / (x2 - x1) * f1 / (f3 - f1) * f2 / (f3 - f2)
+        step = select((phi * phi < xi) & ((1.0 - phi) * (1.0 - phi) < 1.0 - xi), curve, 0.5)
+        least = 0.5 * enough / width
+        step = select(step < least, least, select(1.0 - least < step, 1.0 - least, step))
+    return select(abs(f1) < abs(f2), x1, x2)
+
+
+@njit(**sweeps.INLINE)
+def circulation(buffer, space, rho, n):
+    """The circulation c; 0 where no edge has a length."""
+    if space.total == 0.0:
+        return lanes(0.0)
+    if rho == 1:
+        return median(buffer, space, n)
+    if rho == 2:
+        return mean(buffer, space, n)
+    return root(buffer, space, rho, n)
+
+
+@njit(**sweeps.INLINE)
+def missing_share(buffer, space, n):
+    """At rho = 1, the slope per length of the edges without flow that makes all slopes sum to 0."""
+    missing = idle = lanes(0.0)
+    for e in range(n):
+        phi = get(buffer, e)
+        missing -= slope(phi, space.length[e], 1)
+        idle += select(phi == 0.0, space.length[e], 0.0)
+    return select(0.0 < idle, missing / idle, 0.0)
+
+
+def flow(source, space, rho, n, buffer):
+    """The prefix sums less their circulation; each edge adds its cost."""
+    balance, moved, negative = prefixes(source, n, buffer)
+    c = circulation(buffer, space, rho, n)
+    total = lanes(0.0)
+    for e in range(n):
+        phi = get(buffer, e) - c
+        put(buffer, e, phi)
+        total += cost(phi, space.length[e], rho)
+    return total, (balance, moved, negative)
+
+
+def value(source, space, rho, n, buffer):
+    """The circulation has to see every prefix sum, so this is `flow`."""
+    return sweeps.flow(source, space, rho, n, buffer)
+
+
+def potential(source, space, rho, n, buffer):
+    """As `flow`; and f falls by the slope of each edge on the way around, back to where it began."""
+    total, found = sweeps.flow(source, space, rho, n, buffer)
+    share = missing_share(buffer, space, n) if rho == 1 else lanes(0.0)
+    f = lanes(0.0)
+    for e in range(n):
+        phi = get(buffer, e)
+        put(buffer, e, f)
+        f -= select(phi == 0.0, share * space.length[e], slope(phi, space.length[e], rho))
+    return total, found
+
+
+sweeps.furnish(Ring, value=value, potential=potential, flow=flow)

@@ -1,0 +1,109 @@
+"""What chains, rings and trees have in common, and the arrays that kernels read of them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from . import validation
+
+
+class ChainArrays(NamedTuple):
+    """What the chain kernels read."""
+
+    length: np.ndarray
+
+
+class RingArrays(NamedTuple):
+    """What the ring kernels read."""
+
+    length: np.ndarray
+
+
+class TreeArrays(NamedTuple):
+    """What the tree kernels read: the nodes renumbered depth first, so that each subtree is a run of positions.
+
+    ``up[k]`` is the position of the parent of the node at position k (``up[0] = 0`` at the root), ``length[k]`` the
+    length of the edge above it (``length[0] = 0``), ``place[i]`` the position of bin i, and ``edge[v]`` that of node v.
+    """
+
+    up: np.ndarray
+    length: np.ndarray
+    place: np.ndarray
+    edge: np.ndarray
+
+
+class Space:
+    """What chains, rings and trees have in common. Use one of those; this class is for ``isinstance``.
+
+    Spaces are immutable: their arrays are read-only copies. They compare and hash by content, and can be pickled.
+
+    Attributes
+    ----------
+    kind : str
+        "chain", "ring" or "tree".
+    n, m : int
+        Number of bins and of edges.
+    lengths : ndarray, shape (m,), float64
+        Length of each edge, in the order in which flows and length gradients list the edges.
+    arrays : NamedTuple of ndarray
+        What kernels read; computed at first use.
+    """
+
+    kind: ClassVar[str]
+    # The constructor's keywords that define a space: equality, hash and pickle go by them alone.
+    _content: ClassVar[tuple[str, ...]] = ()
+
+    n: int
+    m: int
+    lengths: np.ndarray
+
+    def _freeze(self, **attributes: Any) -> None:
+        for value in attributes.values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+        vars(self).update(attributes)
+
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """What the wings have made of `arrays` and keep: padded copies, copies on a device."""
+        return {}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(validation.frozen_space(type(self).__name__, name))
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(validation.frozen_space(type(self).__name__, name))
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(_bytes(getattr(self, name)) == _bytes(getattr(other, name)) for name in self._content)
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.kind, *(_bytes(getattr(self, name)) for name in self._content)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self):
+        return _rebuild, (type(self), {name: getattr(self, name) for name in self._content})
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+def _bytes(value: Any) -> Any:
+    """Return an array as bytes, which can be compared and hashed: spaces hold neither NaN nor -0.0."""
+    return value.tobytes() if isinstance(value, np.ndarray) else value
+
+
+def _rebuild(space: type, content: dict[str, Any]) -> Space:
+    """Unpickle through the constructor, so that arrays are read-only and checked again."""
+    return space(**content)
