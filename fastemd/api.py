@@ -44,9 +44,7 @@ class _Pair:
         return values[()]
 
 
-def emd(
-    a: ArrayLike, b: ArrayLike, space: Space, *, rho: float = 1, mass: str = "equal", check: bool = True
-) -> Any:
+def emd(a: ArrayLike, b: ArrayLike, space: Space, *, rho: float = 1, mass: str = "equal", check: bool = True) -> Any:
     """Earth Mover's Distance of histograms on a chain, ring or tree.
 
     ``EMD_rho(a, b) = sum_e length_e * abs(phi_e) ** rho``, where phi_e is the flow that edge e carries in an optimal
@@ -384,9 +382,11 @@ def plan(a: ArrayLike, b: ArrayLike, space: Space, *, mass: str = "equal", check
     """
     arguments.mass_policy(mass, arguments.space_of(space), ("equal", "normalize"))
     pair = _Pair(a, b, space, 1, mass)
-    good = ~np.isnan(pair.run("value", None, check))
+    phi = np.empty((*pair.batch, pair.space.m), pair.dtype)
+    good = ~np.isnan(pair.run("flow", phi, check))
     shape = (*pair.batch, pair.space.n)
-    rows = plans.plan_rows(np.broadcast_to(pair.a, shape), np.broadcast_to(pair.b, shape), good, pair.space, mass)
+    a, b = np.broadcast_to(pair.a, shape), np.broadcast_to(pair.b, shape)
+    rows = plans.plan_rows(a, b, phi, good, pair.space, mass)
     return rows[()] if pair.batch else rows.item()
 
 

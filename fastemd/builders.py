@@ -76,7 +76,7 @@ def from_edges(
         labels = tuple(map(str, names)) if labels is None else labels
     root = _top(pairs) if root is None else validation.tree_root(root, len(pairs) + 1)
     lengths = validation.pair_lengths(lengths, len(pairs))
-    return TreeParts(*_hang("edges", pairs, lengths, root), bins, labels)
+    return TreeParts(*_hang("edges", pairs, lengths, root, names), bins, labels)
 
 
 def from_sparse(
@@ -114,7 +114,9 @@ def from_sparse(
     array([ 1,  2, -1])
     """
     pairs, lengths = validation.sparse_edges(graph)
-    return TreeParts(*_hang("graph", pairs, lengths, validation.tree_root(root, len(pairs) + 1)), bins, labels)
+    return TreeParts(
+        *_hang("the edges of graph", pairs, lengths, validation.tree_root(root, len(pairs) + 1)), bins, labels
+    )
 
 
 def from_linkage(Z: ArrayLike, *, labels: Sequence[str] | None = None) -> TreeParts:
@@ -276,7 +278,9 @@ def _top(pairs: np.ndarray) -> int:
     return int(np.argmin(times_second)) if times_second.max() == 1 else int(pairs[0, 0])
 
 
-def _hang(what: str, pairs: np.ndarray, lengths: np.ndarray, root: int) -> tuple[np.ndarray, np.ndarray]:
+def _hang(
+    what: str, pairs: np.ndarray, lengths: np.ndarray, root: int, names: list[Hashable] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Direct undirected edges away from the root: parent and length of each node."""
     n_nodes = len(pairs) + 1
     by_tail = np.argsort(pairs.ravel(), kind="stable")
@@ -292,6 +296,5 @@ def _hang(what: str, pairs: np.ndarray, lengths: np.ndarray, root: int) -> tuple
                 parent[child], above[child] = v, edges[k]
                 reached.append(child)
     if len(reached) < n_nodes:
-        raise validation.not_a_tree(what, pairs, n_nodes)
-    length = np.append(lengths, 0.0)[above]  # the root's edge, -1, is the 0 at the end
-    return np.array(parent, dtype=np.intp), length
+        raise validation.not_a_tree(what, pairs, n_nodes, names)
+    return np.array(parent, dtype=np.intp), np.append(lengths, 0.0)[above]  # above[root] = -1 finds the 0 at the end

@@ -58,8 +58,8 @@ def strips(batch: tuple[int, ...], arrays: Sequence[np.ndarray]) -> Iterator[lis
 
     The longest run of rows that lies evenly in all arrays is one strip; there are as few strips as can be.
     """
-    if len(batch) == 1:
-        yield list(arrays)
+    if len(batch) < 2:
+        yield [x.reshape(1, *x.shape) for x in arrays] if len(batch) == 0 else list(arrays)
         return
     sizes: list[int] = []
     for axis, size in enumerate(batch):
@@ -102,7 +102,7 @@ def _run_rows(job: Job, x: np.ndarray, y: np.ndarray, values: np.ndarray, out: n
             out_here = None
             if out is not None:
                 out_here = np.empty((len(x_here), out.shape[1]), dtype) if staged[3] else out[here]
-            plan.call(x_here, y_here, values_here, out_here, buffer)
+            plan.call(job, x_here, y_here, values_here, out_here, buffer)
             if staged[2]:
                 _round(values_here, values[here])
             if out is not None and out_here is not None and staged[3]:

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from .reference import flow
 from .space import Space
 
 
-def plan_rows(a: np.ndarray, b: np.ndarray, good: np.ndarray, space: Space, mass: str) -> np.ndarray:
-    """Return an object array of the plans of rows a, b (..., n); None where a row is not `good`."""
+def plan_rows(a: np.ndarray, b: np.ndarray, phi: np.ndarray, good: np.ndarray, space: Space, mass: str) -> np.ndarray:
+    """Return an object array of the plans of rows a, b (..., n) with flows phi; None where a row is not `good`."""
     from scipy.sparse import csr_array
 
     from .cpu.wing import match
@@ -26,7 +25,7 @@ def plan_rows(a: np.ndarray, b: np.ndarray, good: np.ndarray, space: Space, mass
         x, y = (row_of[row].astype(np.float64) for row_of in (a, b))
         if mass == "normalize":
             x, y = x / x.sum(), y / y.sum()
-        up, place = _path(x, y, space) if space.kind == "ring" else _ways(space)
+        up, place = _ways(space, phi[row])
         count = match(x - y, up, place, source, sink, amount)
         stays = np.minimum(x, y)
         kept = bins[stays > 0]
@@ -36,16 +35,14 @@ def plan_rows(a: np.ndarray, b: np.ndarray, good: np.ndarray, space: Space, mass
     return plans
 
 
-def _ways(space: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return parents and the nodes of the bins, parents first; a chain is a path that ends at its last bin."""
+def _ways(space: Any, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return parents and the nodes of the bins, parents first, of a tree on which the flow is phi.
+
+    A chain is a path that ends at its last bin. A ring is cut open at an edge without flow; there is at least one.
+    """
     if space.kind == "tree":
         return space.arrays.up, space.arrays.place
-    return _line(space.n, 0)
-
-
-def _path(x: np.ndarray, y: np.ndarray, space: Space) -> tuple[np.ndarray, np.ndarray]:
-    """Return a ring cut open at an edge that carries no flow, of which there is at least one."""
-    return _line(space.n, int(np.argmin(abs(flow(x, y, space)))) + 1)
+    return _line(space.n, int(np.argmin(abs(phi))) + 1 if space.kind == "ring" else 0)
 
 
 def _line(n: int, start: int) -> tuple[np.ndarray, np.ndarray]:

@@ -203,6 +203,7 @@ class Tree(Space):
     labels: tuple[str, ...] | None
     root: int
     n_nodes: int
+    _order: np.ndarray
 
     def __init__(
         self,

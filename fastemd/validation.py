@@ -331,7 +331,8 @@ def sparse_edges(graph: Any) -> tuple[np.ndarray, np.ndarray]:
         )
     order = np.lexsort((v, u))
     pairs, data = np.stack([u, v], axis=1)[order].astype(np.intp), entries.data[order]
-    again = np.concatenate([[False], np.all(pairs[1:] == pairs[:-1], axis=1)])
+    again = np.zeros(len(pairs), dtype=bool)
+    again[1:] = np.all(pairs[1:] == pairs[:-1], axis=1)
     differ = np.flatnonzero(again[1:] & (data[1:] != data[:-1]))
     if differ.size:
         i, j = pairs[differ[0]]
@@ -343,7 +344,7 @@ def sparse_edges(graph: Any) -> tuple[np.ndarray, np.ndarray]:
     if len(pairs):
         data = edge_lengths(data, len(data), "graph.data", "edge")
     if len(pairs) != graph.shape[0] - 1:
-        raise not_a_tree("graph: edges", pairs, graph.shape[0])
+        raise not_a_tree("the edges of graph", pairs, graph.shape[0])
     return pairs, data
 
 
@@ -416,6 +417,8 @@ def paths(paths: Any, sep: Any) -> list[tuple[str, ...]]:
 
 def level_lengths(lengths: Any, levels: int) -> np.ndarray:
     """Return the length of the edges of each of the levels below the root."""
+    if levels == 0 and np.size(lengths) == 0:
+        return np.zeros(0)
     if np.ndim(lengths) == 0:
         lengths = np.full(max(levels, 1), lengths)
     array = edge_lengths(lengths, np.size(lengths), "lengths", "level")

@@ -9,6 +9,7 @@ import scipy.stats
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from reference_problems import dot, exponents, problems, slack
+from strategies import rings
 
 from fastemd import reference
 from fastemd.spaces import Chain, Ring, Tree
@@ -55,15 +56,16 @@ def test_value_on_a_chain_is_scipys_wasserstein_distance(problem):
 
 
 @pytest.mark.parametrize("solver", [ot.lp.wasserstein_circle, ot.lp.binary_search_circle])
-@given(problem=problems(Ring))
-def test_value_on_a_ring_is_that_of_pots_circle_solvers(solver, problem):
-    space, a, b = problem
-    around = space.lengths.sum()
-    assume(a.sum() > 0 and around > 0)
-    x = (np.append(0.0, np.cumsum(space.lengths)[:-1]) / around)[:, None]
-    p, q = a / a.sum(), b / b.sum()
-    distance = around * solver(x, x, p[:, None], q[:, None], p=1)[0]
-    assert reference.emd(p, q, space) == pytest.approx(distance, rel=0, abs=slack(space, 1.0))
+@given(ring=rings(), data=st.data())
+def test_value_on_a_ring_is_that_of_pots_circle_solvers(solver, ring, data):
+    around = ring.lengths.sum()
+    assume(around > 0)
+    # Sixty-fourths add up to 1 exactly. Where sums do not, POT's solvers (0.9.7) now and then go the wrong way round.
+    grains = st.lists(st.integers(0, ring.n - 1), min_size=64, max_size=64)
+    a, b = (np.bincount(data.draw(grains), minlength=ring.n) / 64 for _ in "ab")
+    x = (np.append(0.0, np.cumsum(ring.lengths)[:-1]) / around)[:, None]
+    distance = around * solver(x, x, a[:, None], b[:, None], p=1)[0]
+    assert reference.emd(a, b, ring) == pytest.approx(distance, rel=0, abs=slack(ring, 1.0))
 
 
 @given(problems(Ring), exponents, st.floats(-1.0, 1.0))
@@ -174,12 +176,10 @@ def test_slopes_around_a_ring_sum_to_zero(problem, rho):
 def kink(space, rho, mass, step):
     """How much the difference quotients to the right and to the left may differ, for flows changed by `step`.
 
-    The slope's change over twice the step; it is Hölder continuous of order rho - 1 below rho = 2, differentiable above.
+    It is the change of the slope over twice the step. Below rho = 2 the slope is Hölder continuous of order rho - 1.
     """
-    if rho <= 2:
-        change = 2 ** (2 - rho) * (2 * step) ** (rho - 1)
-    else:
-        change = (rho - 1) * (mass + step) ** (rho - 2) * 2 * step
+    hoelder, smooth = 2 ** (2 - rho) * (2 * step) ** (rho - 1), (rho - 1) * (mass + step) ** (rho - 2) * 2 * step
+    change = hoelder if rho <= 2 else smooth
     return rho * change * space.lengths.sum()
 
 

@@ -46,18 +46,20 @@ def value(source, space, rho, n, buffer):
 
 def potential(source, space, rho, n, buffer):
     """As `value`; and f falls by the slope of each edge on the way from the first bin."""
-    phi = total = moved = f = lanes(0.0)
+    phi = total = moved = f = together = lanes(0.0)
     negative = nowhere()
     for j in range(0, n, WIDTH):
         columns, signs = sweeps.block(source, j, n)
         negative |= signs
         for k, difference in enumerate(columns):
             put(buffer, j + k, f)
+            together += f
             phi += difference
             moved += abs(difference)
             total += cost(phi, space.length[j + k], rho)
             f -= slope(phi, space.length[j + k], rho)
-    return total, (phi, moved, negative)
+    padding = (space.length.size - n) * f
+    return total, (phi, moved, negative), (together - padding) / n
 
 
 def flow(source, space, rho, n, buffer):

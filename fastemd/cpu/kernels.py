@@ -60,8 +60,8 @@ def _judge(a, b, weigh_a, weigh_b, row, last, tolerance, found):
         return lambda a, b, weigh_a, weigh_b, row, last, tolerance, found: _verdict(
             a, b, row, last, tolerance, found[0], found[1], found[2]
         )
-    return lambda a, b, weigh_a, weigh_b, row, last, tolerance, found: 0.0 * (
-        pick(weigh_a, row, last) + pick(weigh_b, row, last)
+    return lambda a, b, weigh_a, weigh_b, row, last, tolerance, found: (
+        0.0 * (pick(weigh_a, row, last) + pick(weigh_b, row, last))
     )
 
 
@@ -72,15 +72,6 @@ def write(out, row, last, buffer, slots, shift, factor):
     into = rows(out, row, last, None)
     for j in range(0, n, WIDTH):
         store(into, j, n, affine(gather(buffer, slots, j), shift, factor))
-
-
-@njit(**sweeps.INLINE)
-def average(buffer, place, n):
-    """The mean potential of the bins."""
-    total = lanes(0.0)
-    for i in range(n):
-        total += get(buffer, place[i])
-    return total / n
 
 
 @njit(**sweeps.INLINE)
@@ -116,18 +107,16 @@ def value(a, b, weigh_a, weigh_b, space, rho, tolerance, values, buffer, first, 
 
 
 @njit(nogil=True)
-def gradient(
-    a, b, weigh_a, weigh_b, space, rho, tolerance, baseline, wrt_b, values, out, buffer, first, last
-):
+def gradient(a, b, weigh_a, weigh_b, space, rho, tolerance, baseline, wrt_b, values, out, buffer, first, last):
     """EMD_rho and its gradient with respect to a, or b; `baseline` tells what is taken off the potential."""
     n = a.shape[1]
     for row in range(first, last, WIDTH):
         source = rows(a, row, last, weigh_a), rows(b, row, last, weigh_b)
-        total, found = sweeps.potential(source, space, rho, n, buffer)
+        total, found, mean = sweeps.potential(source, space, rho, n, buffer)
         verdict = judge(a, b, weigh_a, weigh_b, row, last, tolerance, found)
         spread(values, row, last, total + verdict)
         if baseline == CENTRED:
-            shift = average(buffer, space.place, n)
+            shift = mean
         elif baseline == EXPECTED:
             shift = expectation(source[1] if wrt_b else source[0], buffer, space.place, n)
         else:
@@ -191,7 +180,7 @@ def logits(z, target, weigh_z, weigh, space, rho, tolerance, slots, values, out,
     for row in range(first, last, WIDTH):
         whole = softmax(rows(z, row, last, None), n, chances)
         aim = aims(target, row, last, weigh)
-        total, found = sweeps.potential((chances, whole, aim), space, rho, n, buffer)
+        total, found, _ = sweeps.potential((chances, whole, aim), space, rho, n, buffer)
         verdict = judge_target(target, row, last, tolerance, aim, n, found)
         spread(values, row, last, total + verdict)
         shift = lanes(0.0)

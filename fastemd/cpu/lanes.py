@@ -74,7 +74,9 @@ def _binary(result, instruction, *operators):
     @intrinsic
     def apply(typing, x, y):
         def codegen(context, builder, signature, arguments):
-            return instruction(builder, *(_widened(context, builder, v, t) for v, t in zip(arguments, (x, y), strict=True)))
+            return instruction(
+                builder, *(_widened(context, builder, v, t) for v, t in zip(arguments, (x, y), strict=True))
+            )
 
         return result(x, y), codegen
 
@@ -91,7 +93,13 @@ _binary(Lanes, ir.IRBuilder.fsub, operator.sub, operator.isub)
 _binary(Lanes, ir.IRBuilder.fmul, operator.mul, operator.imul)
 _binary(Lanes, ir.IRBuilder.fdiv, operator.truediv, operator.itruediv)
 _binary(Lanes, lambda builder, x, y: call(builder, "llvm.pow", [x, y]), operator.pow)
-for _symbol, _operator in (("<", operator.lt), ("<=", operator.le), ("==", operator.eq), (">", operator.gt), (">=", operator.ge)):
+for _symbol, _operator in (
+    ("<", operator.lt),
+    ("<=", operator.le),
+    ("==", operator.eq),
+    (">", operator.gt),
+    (">=", operator.ge),
+):
     _binary(Mask, lambda builder, x, y, symbol=_symbol: builder.fcmp_ordered(symbol, x, y), _operator)
 
 
@@ -193,6 +201,20 @@ def any_lane(typing, mask):
         return builder.icmp_unsigned("!=", bits, ir.IntType(WIDTH)(0))
 
     return types.boolean(mask), codegen
+
+
+def _extreme(symbol):
+    @intrinsic
+    def apply(typing, x, y):
+        def codegen(context, builder, signature, arguments):
+            return builder.select(builder.fcmp_ordered(symbol, *arguments), *arguments)
+
+        return Lanes(x, y), codegen
+
+    return apply
+
+
+maximum, minimum = _extreme(">"), _extreme("<")  # one instruction each; y where either is NaN
 
 
 @intrinsic

@@ -23,7 +23,11 @@ def match(difference, up, place, source, sink, amount):
     count = 0
     for node in range(up.size - 1, 0, -1):
         above = up[node]
-        while first[node] >= 0 and first[above] >= 0 and (difference[first[node]] > 0.0) != (difference[first[above]] > 0.0):
+        while (
+            first[node] >= 0
+            and first[above] >= 0
+            and (difference[first[node]] > 0.0) != (difference[first[above]] > 0.0)
+        ):
             i, j = first[node], first[above]
             source[count], sink[count] = (i, j) if difference[i] > 0.0 else (j, i)
             amount[count] = min(left[i], left[j])

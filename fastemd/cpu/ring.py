@@ -12,7 +12,7 @@ from numba import njit
 
 from ..laws import cost, sign, slope
 from . import sweeps
-from .lanes import WIDTH, any_lane, get, lanes, nowhere, put, select
+from .lanes import WIDTH, any_lane, get, lanes, maximum, minimum, nowhere, put, select
 
 EPSILON = np.finfo(np.float64).eps
 
@@ -51,14 +51,13 @@ def prefixes(source, n, buffer):
 
 
 @njit(**sweeps.INLINE)
-def extremes(buffer, space, n):
-    """The smallest and the largest prefix sum over the edges that have a length; NaN stays NaN."""
-    low, high = lanes(np.inf), lanes(-np.inf)
-    for e in range(n):
-        if space.length[e] > 0.0:
-            prefix = get(buffer, e)
-            low = select(prefix > low, low, prefix)
-            high = select(prefix < high, high, prefix)
+def extremes(buffer, n):
+    """The smallest and the largest prefix sum; NaN stays NaN."""
+    low = high = get(buffer, 0)
+    for e in range(1, n):
+        prefix = get(buffer, e)
+        low = select(prefix > low, low, prefix)
+        high = select(prefix < high, high, prefix)
     return low, high
 
 
@@ -68,25 +67,25 @@ def median(buffer, space, n):
 
     It lies between `low` and `high`, always prefix sums themselves. Each pass weighs what lies up to a pivot and moves
     one end past it; the pivot is where the weight would reach half if it grew evenly, and every third time the middle.
+    What rounding may take from a sum of n lengths is allowed for, so that an even split is seen as one.
     """
-    low, high = extremes(buffer, space, n)
-    half = 0.5 * space.total
+    low, high = extremes(buffer, n)
+    half = space.total * (0.5 - n * EPSILON)
     under, upto = lanes(0.0), lanes(space.total)
     count = 0
     while any_lane(low < high):
         count += 1
-        fraction = (half - under) / (upto - under)
-        pivot = low + (high - low) * (lanes(0.5) if count % 3 == 0 else fraction)
-        pivot = select(pivot < high, pivot, low)
+        fraction = lanes(0.5) if count % 3 == 0 else (half - under) / (upto - under)
+        pivot = low + (high - low) * fraction
+        pivot = select((low <= pivot) & (pivot < high), pivot, low)
         weight = lanes(0.0)
         below, above = low, high
         for e in range(n):
-            if space.length[e] > 0.0:
-                prefix = get(buffer, e)
-                inside = prefix <= pivot
-                weight += select(inside, space.length[e], 0.0)
-                below = select(inside, select(prefix > below, prefix, below), below)
-                above = select(inside, above, select(prefix < above, prefix, above))
+            prefix = get(buffer, e)
+            inside = prefix <= pivot
+            weight += select(inside, space.length[e], 0.0)
+            below = maximum(below, select(inside, prefix, low))
+            above = minimum(above, select(inside, high, prefix))
         reached = half <= weight
         high, upto = select(reached, below, high), select(reached, weight, upto)
         low, under = select(reached, low, above), select(reached, under, weight)
@@ -113,12 +112,15 @@ def slopes(buffer, space, rho, n, c):
 
 @njit(**sweeps.INLINE)
 def root(buffer, space, rho, n):
-    """Where the sum of slopes is 0, by Chandrupatla's method: inverse quadratic steps inside a bracket, or halving.
+    """Where the sum of slopes is 0: the closest c found, the end beyond the zero, and the share of its slopes.
+
+    By Chandrupatla's method: inverse quadratic steps inside a bracket, or halving. Near rho = 1 slopes are so steep at
+    phi = 0 that no float64 c makes them sum to 0; (1 - share) of those at c and share of those at the other end do.
 
     Chandrupatla, A new hybrid quadratic/bisection algorithm for finding the zero of a nonlinear function without
     using derivatives, Advances in Engineering Software 28 (1997) 145-149.
     """
-    x2, x1 = extremes(buffer, space, n)
+    x2, x1 = extremes(buffer, n)
     f1, f2 = slopes(buffer, space, rho, n, x1), slopes(buffer, space, rho, n, x2)
     x3, f3 = x2, f2
     enough = EPSILON * (abs(x1) + abs(x2))
@@ -138,36 +140,51 @@ def root(buffer, space, rho, n):
         step = select((phi * phi < xi) & ((1.0 - phi) * (1.0 - phi) < 1.0 - xi), curve, 0.5)
         least = 0.5 * enough / width
         step = select(step < least, least, select(1.0 - least < step, 1.0 - least, step))
-    return select(abs(f1) < abs(f2), x1, x2)
+    first = abs(f1) < abs(f2)
+    near, far = select(first, f1, f2), select(first, f2, f1)
+    share = select(0.0 < abs(near - far), near / (near - far), 0.0)
+    return select(first, x1, x2), select(first, x2, x1), share
 
 
 @njit(**sweeps.INLINE)
 def circulation(buffer, space, rho, n):
-    """The circulation c; 0 where no edge has a length."""
-    if space.total == 0.0:
-        return lanes(0.0)
-    if rho == 1:
-        return median(buffer, space, n)
-    if rho == 2:
-        return mean(buffer, space, n)
-    return root(buffer, space, rho, n)
+    """The circulation c, 0 where no edge has a length; and, as `root`, another c and the share of its slopes."""
+    c = other = share = lanes(0.0)
+    if space.total > 0.0:
+        if rho == 1:
+            c = other = median(buffer, space, n)
+        elif rho == 2:
+            c = other = mean(buffer, space, n)
+        else:
+            c, other, share = root(buffer, space, rho, n)
+    return c, other, share
 
 
 @njit(**sweeps.INLINE)
-def missing_share(buffer, space, n):
+def idle_slope(buffer, space, n, c):
     """At rho = 1, the slope per length of the edges without flow that makes all slopes sum to 0."""
     missing = idle = lanes(0.0)
     for e in range(n):
-        phi = get(buffer, e)
+        phi = get(buffer, e) - c
         missing -= slope(phi, space.length[e], 1)
         idle += select(phi == 0.0, space.length[e], 0.0)
     return select(0.0 < idle, missing / idle, 0.0)
 
 
-def flow(source, space, rho, n, buffer):
-    """The prefix sums less their circulation; each edge adds its cost."""
+def value(source, space, rho, n, buffer):
+    """The prefix sums less their circulation are the flow; each edge adds its cost."""
     balance, moved, negative = prefixes(source, n, buffer)
-    c = circulation(buffer, space, rho, n)
+    c, _, _ = circulation(buffer, space, rho, n)
+    total = lanes(0.0)
+    for e in range(n):
+        total += cost(get(buffer, e) - c, space.length[e], rho)
+    return total, (balance, moved, negative)
+
+
+def flow(source, space, rho, n, buffer):
+    """As `value`; and the flow stays in the buffer."""
+    balance, moved, negative = prefixes(source, n, buffer)
+    c, _, _ = circulation(buffer, space, rho, n)
     total = lanes(0.0)
     for e in range(n):
         phi = get(buffer, e) - c
@@ -176,21 +193,24 @@ def flow(source, space, rho, n, buffer):
     return total, (balance, moved, negative)
 
 
-def value(source, space, rho, n, buffer):
-    """The circulation has to see every prefix sum, so this is `flow`."""
-    return sweeps.flow(source, space, rho, n, buffer)
-
-
 def potential(source, space, rho, n, buffer):
-    """As `flow`; and f falls by the slope of each edge on the way around, back to where it began."""
-    total, found = sweeps.flow(source, space, rho, n, buffer)
-    share = missing_share(buffer, space, n) if rho == 1 else lanes(0.0)
-    f = lanes(0.0)
+    """As `value`; and f falls by the slope of each edge on the way around, back to where it began."""
+    balance, moved, negative = prefixes(source, n, buffer)
+    c, other, share = circulation(buffer, space, rho, n)
+    idle = idle_slope(buffer, space, n, c) if rho == 1 else lanes(0.0)
+    total = f = together = lanes(0.0)
     for e in range(n):
-        phi = get(buffer, e)
+        prefix, length = get(buffer, e), space.length[e]
         put(buffer, e, f)
-        f -= select(phi == 0.0, share * space.length[e], slope(phi, space.length[e], rho))
-    return total, found
+        together += f
+        total += cost(prefix - c, length, rho)
+        if rho == 1:
+            f -= select(prefix == c, idle * length, slope(prefix - c, length, rho))
+        elif rho == 2:
+            f -= slope(prefix - c, length, rho)
+        else:
+            f -= (1.0 - share) * slope(prefix - c, length, rho) + share * slope(prefix - other, length, rho)
+    return total, (balance, moved, negative), together / n
 
 
 sweeps.furnish(Ring, value=value, potential=potential, flow=flow)

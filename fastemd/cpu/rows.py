@@ -8,7 +8,8 @@ kernels sweep blocks of eight columns whatever n is.
 
 Eight rows of eight columns are loaded as eight row vectors, widened to float64 before anything is computed (so float32
 differences are exact) and transposed in registers into eight `Lanes`, one a column. While eight rows are worked on, the
-next eight are fetched: sixteen short streams are more than a processor foresees by itself (docs/performance.md).
+next eight are fetched, or what comes next of long rows: sixteen streams are more than a processor foresees by itself
+(docs/performance.md).
 """
 
 import functools
@@ -22,11 +23,13 @@ from .lanes import WIDTH, Lanes, Mask, lanes, splat
 
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 LLVM_FLOAT = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
+LONG = 1 << 18  # bytes of eight rows from which on the next eight would be fetched too early to stay in cache
+AHEAD = 1 << 10  # bytes that are fetched ahead along such rows instead
 COLUMNS = types.UniTuple(Lanes, WIDTH)
 
 
 class Rows(types.Type):
-    """Eight row addresses, the number that each row is multiplied by where `weighted`, and the way to the next eight."""
+    """Eight row addresses, the number that each row is multiplied by where `weighted`, and how far ahead to fetch."""
 
     def __init__(self, dtype, weighted):
         self.dtype, self.weighted = dtype, weighted
@@ -55,7 +58,9 @@ def rows(typing, x, first, last, weights):
         result = ir.Constant(context.get_value_type(kind), ir.Undefined)
         if weighted:
             scale = context.make_array(weights)(context, builder, arguments[3])
-        result = builder.insert_value(result, builder.mul(stride, I64(WIDTH)), [2])
+        eight = builder.mul(stride, I64(WIDTH))
+        long = builder.icmp_signed(">", eight, I64(LONG))
+        result = builder.insert_value(result, builder.select(long, I64(AHEAD), eight), [2])
         for k in range(WIDTH):
             row = _clamped(builder, arguments[1], arguments[2], k)
             result = builder.insert_value(result, builder.add(base, builder.mul(row, stride)), [0, k])
@@ -104,7 +109,7 @@ def _inside(builder, column, n):
 
 
 def _prefetch(builder, value, k, column, size):
-    """Ask for the same columns of the row that the next eight rows have in this place."""
+    """Ask for what a kernel will want next, by the way ahead that `rows` chose."""
     address = builder.add(builder.extract_value(value, [0, k]), builder.extract_value(value, [2]))
     at = builder.inttoptr(builder.add(address, builder.mul(column, I64(size))), ir.IntType(8).as_pointer())
     kind = ir.FunctionType(ir.VoidType(), [at.type, I32, I32, I32])

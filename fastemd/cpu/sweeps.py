@@ -8,7 +8,7 @@ at a time: two `Rows`, or the softmax of logits against a target. The rooms `cha
     flow(source, space, rho, n, buffer)           the value; the buffer holds the flow
 
 where `space` is the room's tuple of arrays and `buffer` has a slot of `Lanes` for each bin or node. All return
-`total, (balance, moved, negative)`: the value; the mass of a less that of b; the sum of abs(a - b); and where a negative
+`total, (balance, moved, negative)`, `potential` also the mean potential of the bins: the value; the mass of a less that of b; the sum of abs(a - b); and where a negative
 number may have been. The last three let a kernel tell good rows from bad without a second pass.
 """
 

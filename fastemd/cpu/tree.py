@@ -82,7 +82,10 @@ def potential(source, space, rho, n, buffer):
     put(buffer, 0, lanes(0.0))
     for node in range(1, space.up.size):
         put(buffer, node, get(buffer, node) + get(buffer, space.up[node]))
-    return total, (balance, moved, negative)
+    together = lanes(0.0)
+    for i in range(n):
+        together += get(buffer, space.place[i])
+    return total, (balance, moved, negative), together / n
 
 
 def flow(source, space, rho, n, buffer):

@@ -15,59 +15,76 @@ from .lanes import WIDTH
 
 ROOMS = {"chain": chain, "ring": ring, "tree": tree}
 BUFFER = array(np.float64, 1, "C")
-NUMBER = {bool: types.boolean, int: types.intp, float: types.float64}
+FLAGS = {"gradient": (types.intp, types.boolean), "logits": (types.intp,)}
 
 
 class Plan(NamedTuple):
-    """A kernel ready to be called on rows, with a scratch `buffer` of so many float64 numbers."""
+    """A compiled kernel, the arrays of a space, and the scratch `buffer` of so many float64 numbers that it needs."""
 
-    call: Callable[..., None]
+    kernel: Callable[..., None]
+    factors: Callable[..., None] | None
+    space: Any
+    slots: int
     buffer: int
 
-
-def prepared(space: Any) -> tuple[Any, int]:
-    """Return the space's arrays as its room wants them, and how many slots of a buffer they need; made once."""
-    if "cpu" not in space.kept:
-        space.kept["cpu"] = ROOMS[space.kind].prepare(space.arrays, space.n)
-    return space.kept["cpu"]
+    def call(
+        self,
+        job: Any,
+        x: np.ndarray,
+        y: np.ndarray,
+        values: np.ndarray,
+        out: np.ndarray | None,
+        buffer: np.ndarray,
+    ) -> None:
+        """Run the kernel on rows that lie as it wants them."""
+        weigh: list[np.ndarray | None] = [None, None]
+        for side, normalized in enumerate(job.normalized):
+            if normalized and self.factors is not None:
+                weigh[side] = np.empty(len(x))
+                self.factors((x, y)[side], weigh[side], 0, len(x))
+        flags = (self.slots,) if job.kernel == "logits" else job.flags
+        written = (values,) if out is None else (values, out)
+        self.kernel(x, y, *weigh, self.space, job.rho, job.tolerance, *flags, *written, buffer, 0, len(x))
 
 
 def plan(job: Any, dtype: np.dtype, classes: bool) -> Plan:
-    """Find or compile the kernel of a job for rows of float32 or float64, and a target of classes or rows."""
-    space, slots = prepared(job.space)
-    rho = int(job.rho) if job.rho in (1.0, 2.0) else job.rho
-    flags = (slots,) if job.kernel == "logits" else job.flags
-    weights = [array(np.float64, 1, "C") if normalized else types.none for normalized in job.normalized]
-    rows, vector = array(dtype, 2), array(dtype, 1)
-    outputs = (vector,) if job.kernel == "value" else (vector, rows)
-    kernel = entry(
-        getattr(kernels, job.kernel),
-        (
-            rows,
-            array(np.int64, 1) if classes else rows,
-            *weights,
-            typeof(space),
-            types.literal(rho) if isinstance(rho, int) else types.float64,
-            types.float64,
-            *(NUMBER[type(flag)] for flag in flags),
-            *outputs,
-            BUFFER,
-            types.intp,
-            types.intp,
-        ),
+    """Return the kernel of a job for rows of float32 or float64, and a target of classes or rows.
+
+    It is looked up with the space, since making numba's types anew would take longer than a small job.
+    """
+    law = int(job.rho) if job.rho in (1.0, 2.0) else 0
+    key = ("cpu", job.kernel, dtype.char, law, job.normalized, classes)
+    found: Plan | None = job.space.kept.get(key)
+    if found is None:
+        found = job.space.kept[key] = _plan(job, dtype, law, classes)
+    return found
+
+
+def _plan(job: Any, dtype: np.dtype, law: int, classes: bool) -> Plan:
+    if "cpu" not in job.space.kept:
+        job.space.kept["cpu"] = ROOMS[job.space.kind].prepare(job.space.arrays, job.space.n)
+    space, slots = job.space.kept["cpu"]
+    rows, vector, factor = array(dtype, 2), array(dtype, 1), array(np.float64, 1)
+    signature = (
+        rows,
+        array(np.int64, 1) if classes else rows,
+        *(factor if normalized else types.none for normalized in job.normalized),
+        typeof(space),
+        types.literal(law) if law else types.float64,
+        types.float64,
+        *FLAGS.get(job.kernel, ()),
+        *((vector,) if job.kernel == "value" else (vector, rows)),
+        BUFFER,
+        types.intp,
+        types.intp,
     )
-    factors = entry(kernels.factors, (rows, BUFFER, types.intp, types.intp)) if any(job.normalized) else None
-
-    def call(x: np.ndarray, y: np.ndarray, values: np.ndarray, out: np.ndarray | None, buffer: np.ndarray) -> None:
-        weigh = [None, None]
-        for side, normalized in enumerate(job.normalized):
-            if normalized:
-                weigh[side] = np.empty(len(x))
-                factors((x, y)[side], weigh[side], 0, len(x))
-        written = (values,) if out is None else (values, out)
-        kernel(x, y, *weigh, space, rho, job.tolerance, *flags, *written, buffer, 0, len(x))
-
-    return Plan(call, (2 if job.kernel == "logits" else 1) * slots * WIDTH)
+    return Plan(
+        entry(getattr(kernels, job.kernel), signature),
+        entry(kernels.factors, (rows, factor, types.intp, types.intp)) if any(job.normalized) else None,
+        space,
+        slots,
+        (2 if job.kernel == "logits" else 1) * slots * WIDTH,
+    )
 
 
 def match(

@@ -70,19 +70,18 @@ def circulation(prefix: Array, lengths: Array, rho: float) -> Array:
     if rho == 1:  # the weighted median
         order = np.argsort(prefix, axis=-1)
         weight = np.cumsum(lengths[order], axis=-1)
-        median = np.argmax(weight >= weight[..., -1:] / 2, axis=-1, keepdims=True)
+        half = weight[..., -1:] * (0.5 - len(lengths) * np.finfo(np.float64).eps)  # an even split is one though rounded
+        median = np.argmax(weight >= half, axis=-1, keepdims=True)
         return np.take_along_axis(prefix, np.take_along_axis(order, median, axis=-1), axis=-1)
     if rho == 2:  # the weighted mean
         mean: Array = np.sum(lengths * prefix, axis=-1, keepdims=True) / np.sum(lengths)
         return mean
     # The slopes' sum falls as c grows: halve until its zero is known to 2**-64 of the prefixes' spread, more finely
-    # than float64 knows the prefixes. Divided by the spread, high powers of small flows do not vanish.
-    low = np.min(prefix[..., lengths > 0], axis=-1, keepdims=True)
-    high = np.max(prefix[..., lengths > 0], axis=-1, keepdims=True)
-    spread = np.where(low < high, high - low, 1.0)
+    # than float64 knows the prefixes.
+    low, high = np.min(prefix, axis=-1, keepdims=True), np.max(prefix, axis=-1, keepdims=True)
     for _ in range(64):
         middle = (low + high) / 2
-        push = np.sum(edge_slope((prefix - middle) / spread, lengths, rho), axis=-1, keepdims=True)
+        push = np.sum(edge_slope(prefix - middle, lengths, rho), axis=-1, keepdims=True)
         low, high = np.where(push > 0, middle, low), np.where(push > 0, high, middle)
     root: Array = (low + high) / 2
     return root

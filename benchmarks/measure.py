@@ -1,0 +1,178 @@
+"""Jobs, bars, and the clock: everything that a job is compared with takes turns with it in one process.
+
+In each round every contender has one turn (A B C A B C ...), so that whatever else happens on the machine happens to
+all of them; a contender's figure is the median over rounds. A turn begins with a pause, because OpenMP threads of the
+one before spin on for a while. A call of less than `SHORT` is made once unmeasured, so that its data lie in the caches
+again, and then as often as fills `TURN`, and the mean is taken. Answers are freed within the measured time.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+PAUSE, SHORT, TURN = 0.005, 0.02, 0.005  # seconds
+
+Call = Callable[[], object]
+Medians = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A limit set beforehand: `figure(medians)` has to be at least, or at most, `limit`."""
+
+    words: str
+    limit: float
+    figure: Callable[[Medians], float]
+    at_least: bool
+
+    def judged(self, medians: Medians) -> dict[str, object]:
+        """Return the bar with its figure; None where what it speaks of was not measured."""
+        sign = "≥" if self.at_least else "≤"
+        bar: dict[str, object] = {"bar": f"{sign} {self.limit:,g} {self.words}", "figure": None, "met": None}
+        try:
+            figure = self.figure(medians)
+        except KeyError:
+            return bar
+        return {**bar, "figure": figure, "met": bool(figure >= self.limit if self.at_least else figure <= self.limit)}
+
+
+def faster(limit: float, opponent: str) -> Bar:
+    """At least `limit` times as fast as an opponent."""
+    return Bar(f"× {opponent}", limit, lambda median: median[opponent] / median["fastemd"], at_least=True)
+
+
+def within(limit: float, words: str, other: str, scale: float = 1.0) -> Bar:
+    """At most `limit` times the time of a contender, the times being divided by their work: `scale` is other / own."""
+    return Bar(words, limit, lambda median: scale * median["fastemd"] / median[other], at_least=False)
+
+
+def at_most(limit: float, unit: str, figure: float) -> Bar:
+    """At most `limit`, for a figure that is known already."""
+    return Bar(unit, limit, lambda _: figure, at_least=False)
+
+
+@dataclass
+class Job:
+    """One line of the table.
+
+    Parameters
+    ----------
+    name : str
+    fastemd : callable
+        What is judged.
+    opponents : dict of callables
+        What answers the same; held against fastemd's answer before it is timed.
+    beside : dict of callables
+        What takes turns as well, for a ratio, but answers something else or nothing: "read" and "triad" are the loops
+        of `bandwidth`.
+    counted : int
+        Bytes that any solver has to move: inputs once, answers once. Fills of the cache for a write, scratch and
+        temporaries do not count, for nobody; so the figure is useful work per second, not traffic.
+    bandwidth : str
+        Which loop, "read" or "triad", the counted bytes per second are held against. Empty: none.
+    loops : dict
+        Bytes counted of the loops.
+    bars : list of Bar
+    absent : dict
+        Opponents that could not be had, and why.
+    """
+
+    name: str
+    fastemd: Call
+    opponents: dict[str, Call] = field(default_factory=dict)
+    beside: dict[str, Call] = field(default_factory=dict)
+    counted: int = 0
+    bandwidth: str = ""
+    loops: dict[str, int] = field(default_factory=dict)
+    bars: list[Bar] = field(default_factory=list)
+    absent: dict[str, str] = field(default_factory=dict)
+
+    def share(self, median: Medians) -> float:
+        """Return the counted bytes per second as a fraction of those of the bandwidth loop."""
+        loop = self.bandwidth
+        return (self.counted / median["fastemd"]) / (self.loops[loop] / median[loop])
+
+    def share_at_least(self, limit: float) -> Bar:
+        """At least `limit` of the measured bandwidth."""
+        return Bar(f"of the {self.bandwidth} bandwidth", limit, self.share, at_least=True)
+
+
+def row(job: Job, seconds: float, most: int) -> dict[str, object]:
+    """Measure a job, and return it as a line of the JSON file."""
+    expected = job.fastemd()
+    for name, call in job.opponents.items():
+        require_equal(call(), expected, f"{job.name}: {name}")
+    contenders = {"fastemd": job.fastemd, **job.opponents, **job.beside}
+    medians, rounds = side_by_side(contenders, seconds, most)
+    line: dict[str, object] = {
+        "job": job.name,
+        "rounds": rounds,
+        "median_ms": {name: 1e3 * median for name, median in medians.items()},
+        "ratio": {name: medians[name] / medians["fastemd"] for name in job.opponents},
+        "absent": job.absent,
+        "bars": [bar.judged(medians) for bar in job.bars],
+    }
+    if job.bandwidth:
+        line |= {
+            "counted_bytes": job.counted,
+            "gb_per_s": job.counted / medians["fastemd"] / 1e9,
+            "bandwidth_gb_per_s": {loop: job.loops[loop] / medians[loop] / 1e9 for loop in job.loops},
+            "bandwidth": job.bandwidth,
+            "share_of_bandwidth": job.share(medians),
+        }
+    return line
+
+
+def side_by_side(contenders: dict[str, Call], seconds: float, most: int) -> tuple[Medians, int]:
+    """Return the median time of each contender over interleaved rounds, and how many rounds there were.
+
+    Rounds are made until `seconds` have passed: three at least, `most` at most.
+    """
+    calls = {name: _calls_in_a_turn(call) for name, call in contenders.items()}
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    begin = time.perf_counter()
+    rounds = 0
+    while rounds < min(3, most) or (rounds < most and time.perf_counter() - begin < seconds):
+        for name, call in contenders.items():
+            times[name].append(_turn(call, calls[name]))
+        rounds += 1
+    return {name: statistics.median(turns) for name, turns in times.items()}, rounds
+
+
+def _calls_in_a_turn(call: Call) -> int:
+    """How many calls fill a turn; 0 for a call that is long enough to be measured cold."""
+    call()
+    once = _timed(call, 1)
+    return math.ceil(TURN / once) if once < SHORT else 0
+
+
+def _turn(call: Call, calls: int) -> float:
+    time.sleep(PAUSE)
+    if calls:
+        call()
+    return _timed(call, max(calls, 1))
+
+
+def _timed(call: Call, calls: int) -> float:
+    begin = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - begin) / calls
+
+
+def require_equal(answer: object, expected: object, name: str) -> None:
+    """Raise ArithmeticError unless two answers are the same, up to what float32 sums along a row may lose.
+
+    At rho = 1 a slope flips where a flow is 0 up to rounding, and moves a part of a potential; hence a mean error.
+    """
+    answers, expectations = ([np.asarray(x) for x in (y if isinstance(y, tuple) else (y,))] for y in (answer, expected))
+    for x, y in zip(answers, expectations, strict=True):
+        error = np.abs(x - y).mean() / np.abs(y).mean()
+        if not error < 0.01:
+            raise ArithmeticError(f"{name} answers something else: mean relative error {error:.2g}")

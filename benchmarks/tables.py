@@ -1,0 +1,104 @@
+"""docs/generated/core.md out of the results: figures in the documentation are never typed by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from .core import RESULTS
+
+PAGE = Path(__file__).parents[1] / "docs" / "generated" / "core.md"
+OWN = ("fastemd", "read", "triad")
+
+
+def write(folder: Path = RESULTS, page: Path = PAGE) -> Path:
+    """Write the page, newest results first, and return its path."""
+    paths = sorted(folder.glob("core-*.json"))
+    if not paths:
+        raise FileNotFoundError(f"{folder} has no core-*.json; make one with: python -m benchmarks core")
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    results.sort(key=lambda result: result["date"], reverse=True)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    head = "<!-- made by python -m benchmarks tables; do not edit -->"
+    page.write_text("\n\n".join([head, *map(section, results)]) + "\n", encoding="utf-8")
+    return page
+
+
+def section(result: dict) -> str:
+    """Everything about one file of results."""
+    timed = [line for line in result["lines"] if "median_ms" in line]
+    others = [line for line in result["lines"] if "figures" in line]
+    bars = [bar for line in result["lines"] for bar in line["bars"]]
+    met, unknown = (sum(bar["met"] is verdict for bar in bars) for verdict in (True, None))
+    tally = f"{met} of {len(bars)} bars met" + (f", {unknown} not measured" if unknown else "") + "."
+    parts = [f"**{result['device']}**, {result['cores']} cores: {tally}", _timed_table(timed)]
+    if others:
+        parts.append(_figure_table(others))
+    if why := _absences(timed):
+        parts.append(why)
+    return "\n\n".join([*parts, _provenance(result)])
+
+
+def _timed_table(lines: list[dict]) -> str:
+    head = ["job", "fastemd, ms", "GB/s counted", "of measured", "beside it, ms", "bars"]
+    return _table(head, ([*_own(line), _others(line), _bars(line)] for line in lines))
+
+
+def _own(line: dict) -> list[str]:
+    cells = [line["job"], _number(line["median_ms"]["fastemd"])]
+    if "bandwidth" not in line:
+        return [*cells, "", ""]
+    measured = line["bandwidth_gb_per_s"][line["bandwidth"]]
+    share = f"{line['share_of_bandwidth']:.2f} of {_number(measured)} ({line['bandwidth']})"
+    return [*cells, _number(line["gb_per_s"]), share]
+
+
+def _others(line: dict) -> str:
+    return "; ".join(f"{name} {_number(ms)}" for name, ms in line["median_ms"].items() if name not in OWN)
+
+
+def _bars(line: dict) -> str:
+    verdict = {True: "met", False: "**MISSED**"}
+    return "; ".join(
+        f"{bar['bar']}: "
+        + ("not measured" if bar["met"] is None else f"{_number(bar['figure'])}, {verdict[bar['met']]}")
+        for bar in line["bars"]
+    )
+
+
+def _figure_table(lines: list[dict]) -> str:
+    def figures(line: dict) -> str:
+        note = f" ({line['note']})" if line["note"] else ""
+        each = (f"{name}: {x if isinstance(x, str) else _number(x)}" for name, x in line["figures"].items())
+        return "; ".join(each) + note
+
+    return _table(["what", "figures", "bars"], ([line["job"], figures(line), _bars(line)] for line in lines))
+
+
+def _absences(lines: list[dict]) -> str:
+    """Which opponents could not be had, each reason once."""
+    reasons = {(name, why): None for line in lines for name, why in line["absent"].items()}
+    return "\n".join(f"- {name} was not measured: {why}" for name, why in reasons)
+
+
+def _provenance(result: dict) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if version)
+    commit = (result["commit"] or "no commit")[:12] + (" with changes" if result["dirty"] else "")
+    quick = " **A quick run: its figures mean nothing.**" if result["quick"] else ""
+    return (
+        f"Measured {result['date']} in {result['seconds']:.0f} s; {result['system']}, {result['threads']} threads, "
+        f"load before {result['load_before'] or 0:.1f}; Python {result['python']}, {versions}; commit {commit}.{quick}"
+    )
+
+
+def _table(head: list[str], rows: Iterator[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _number(x: float) -> str:
+    """Three digits that say something, without an exponent where that is readable."""
+    if x and not 1e-4 <= abs(x) < 1e6:
+        return f"{x:.1e}"
+    return f"{x:,.0f}" if abs(x) >= 100 else f"{x:.3g}"

@@ -1,0 +1,124 @@
+"""The command line: `fastemd compare` and `fastemd info`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from .compare import packages
+from .compare.cases import CASES
+
+
+def app(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of this process by default.
+
+    Returns
+    -------
+    int
+        What the process shall exit with.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except packages.MissingPackageError as error:
+        print(f"fastemd: {error}", file=sys.stderr)
+        return 1
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fastemd", description="Earth Mover's Distance on chains, rings and trees, at the speed of memory."
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    compare = commands.add_parser(
+        "compare",
+        help="compare fastemd with other solvers on real histograms",
+        description="Time solvers on pairs of real histograms, and say how far each is from the exact distance. "
+        "Prints a table for each case, and writes a picture of it and a JSON file with all figures.",
+    )
+    compare.add_argument("--case", action="append", choices=CASES, help="a case to run; may be repeated (default: all)")
+    compare.add_argument("--quick", action="store_true", help="fewer pairs and runs: seconds, and rougher times")
+    compare.add_argument("--seed", type=int, default=0, help="which pairs are drawn (default: %(default)s)")
+    compare.add_argument("--out", type=Path, default=Path("demo"), help="folder to write to (default: ./%(default)s)")
+    compare.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
+    compare.set_defaults(run=_compare)
+
+    info = commands.add_parser("info", help="say which versions, threads and folders are in use")
+    info.set_defaults(run=_info)
+    return parser
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from .compare import measure, pictures, report
+    from .compare.solvers import SOLVERS, Solver
+
+    for package in ("rich", "sklearn", "matplotlib"):
+        packages.load(package)
+    screen = _console(sys.stdout)
+    # Progress goes to the error stream, so that the tables or the JSON can be piped.
+    progress = packages.load("rich.progress").Progress(console=_console(sys.stderr), transient=True)
+    effort = measure.QUICK if options.quick else measure.Effort()
+    names = list(dict.fromkeys(options.case or CASES))
+    options.out.mkdir(parents=True, exist_ok=True)
+
+    def compare(name: str) -> measure.Comparison:
+        def tell(doing: str, steps: int = 1) -> None:
+            progress.update(task, advance=steps, description=f"{name}: {doing}")
+
+        def tell_solver(solver: Solver) -> None:
+            tell(solver.name)
+
+        tell("histograms", 0)
+        comparison = measure.compare(CASES[name](effort.pairs, options.seed), effort, before=tell_solver)
+        tell("picture")
+        pictures.draw(comparison, options.out / f"{name}.png")
+        return comparison
+
+    comparisons = []
+    with progress:
+        task = progress.add_task("", total=len(names) * (len(SOLVERS) + 1))
+        for name in names:
+            comparisons.append(compare(name))
+            if not options.json:
+                screen.print(report.table(comparisons[-1]), "")
+
+    figures = json.dumps(report.figures(comparisons, options.seed, options.quick), indent=2)
+    (options.out / "figures.json").write_text(figures + "\n", encoding="utf-8")
+    if options.json:
+        print(figures)
+    else:
+        files = ", ".join(f"{name}.png" for name in names)
+        screen.print(
+            report.explanation(), "", f"Written to {options.out}/: {files}, figures.json", sep="\n", highlight=False
+        )
+    return 0
+
+
+def _info(options: argparse.Namespace) -> int:
+    versions = {name: version or "not installed" for name, version in packages.versions().items()}
+    facts = {**versions, **packages.machine(), "kernels kept in": packages.kernel_folder()}
+    facts["cuda"] = "not part of this version"
+    width = max(map(len, facts))
+    for name, fact in facts.items():
+        print(f"{name:{width}}  {fact}")
+    return 0
+
+
+def _console(stream: TextIO) -> Any:
+    """Return a console as wide as the terminal, or as wide as the tables where there is none."""
+    return packages.load("rich.console").Console(file=stream, width=None if stream.isatty() else 140)
+
+
+if __name__ == "__main__":
+    sys.exit(app())

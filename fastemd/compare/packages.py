@@ -1,0 +1,97 @@
+"""What is installed, in which version, and what to install where something is missing."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+from importlib import metadata
+from types import ModuleType
+
+# Import name: name on PyPI.
+DISTRIBUTIONS = {
+    "fastemd": "fastemd",
+    "numpy": "numpy",
+    "numba": "numba",
+    "scipy": "scipy",
+    "ot": "POT",
+    "sklearn": "scikit-learn",
+    "matplotlib": "matplotlib",
+    "rich": "rich",
+}
+INSTALL = "pip install 'fastemd[demo]'"
+
+
+class MissingPackageError(ImportError):
+    """A package that is not installed; the message says how to install it."""
+
+
+def missing(module: str) -> str | None:
+    """Return what to install for a module, or None if it is there."""
+    if importlib.util.find_spec(module) is not None:
+        return None
+    return f"{DISTRIBUTIONS.get(module, module)} is not installed; needed: {INSTALL}"
+
+
+def load(module: str) -> ModuleType:
+    """Import a module of an optional package.
+
+    Parameters
+    ----------
+    module : str
+        Such as "ot" or "matplotlib.figure".
+
+    Raises
+    ------
+    MissingPackageError
+        If its package is not installed.
+    """
+    lack = missing(module.partition(".")[0])
+    if lack is not None:
+        raise MissingPackageError(lack)
+    return importlib.import_module(module)
+
+
+def versions() -> dict[str, str | None]:
+    """Return the version of each package that a comparison involves, None where it is missing, and Python's."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for distribution in DISTRIBUTIONS.values():
+        try:
+            found[distribution] = metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            found[distribution] = None
+    return found
+
+
+def machine() -> dict[str, str | int]:
+    """Return what ran the comparison: processor, number of CPUs, and threads that fastemd uses."""
+    from .. import threads
+
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "fastemd threads": threads.get_num_threads(),
+    }
+
+
+def kernel_folder() -> str:
+    """Return the folder in which compiled kernels are kept from one process to the next."""
+    from ..cpu import compiled
+
+    try:
+        # Any function of that folder will do: the folder of the source decides.
+        return str(compiled.KernelCache(compiled.array).cache_path)
+    except RuntimeError:
+        return "none can be written; set NUMBA_CACHE_DIR to a folder that can"
+
+
+def _processor() -> str:
+    """Return the processor's name as the system tells it; Python knows it on few systems."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as cpuinfo:
+            names = [line.partition(":")[2].strip() for line in cpuinfo if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or "unknown"
