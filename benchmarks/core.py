@@ -54,6 +54,6 @@ def _lines(sizes: Sizes, only: str) -> Iterator[dict]:
 
 def _summary(line: dict) -> str:
     """One line of progress: the job, and its bars."""
-    verdict = {True: "met", False: "MISSED", None: "not measured"}
+    verdict = {True: "met", False: "MISSED", None: "NOT JUDGED"}
     bars = "; ".join(f"{bar['bar']}: {bar['figure'] or 0:.3g} {verdict[bar['met']]}" for bar in line["bars"])
     return f"{line['job']}: {bars}"

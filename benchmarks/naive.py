@@ -26,8 +26,8 @@ def _slope(phi, rho):
 
 
 @njit(nogil=True)
-def _chain_value(a, b, length, rho, value, first, last):
-    for r in range(first, last):
+def _chain_value(a, b, length, rho, value):
+    for r in range(value.size):
         phi, total = 0.0, 0.0
         for e in range(length.size):
             phi += a[r, e] - b[r, e]
@@ -36,10 +36,10 @@ def _chain_value(a, b, length, rho, value, first, last):
 
 
 @njit(nogil=True)
-def _chain_gradient(a, b, length, rho, value, grad, first, last):
+def _chain_gradient(a, b, length, rho, value, grad):
     m = length.size
     flow = np.empty(m)
-    for r in range(first, last):
+    for r in range(value.size):
         phi, total, f, mean = 0.0, 0.0, 0.0, 0.0
         for e in range(m):
             phi += a[r, e] - b[r, e]
@@ -56,9 +56,9 @@ def _chain_gradient(a, b, length, rho, value, grad, first, last):
 
 
 @njit(nogil=True)
-def _tree_gradient(a, b, up, length, place, rho, value, grad, first, last):
+def _tree(a, b, up, length, place, rho, value, grad):
     flow = np.empty(up.size)
-    for r in range(first, last):
+    for r in range(value.size):
         flow[:] = 0.0
         for i in range(place.size):
             flow[place[i]] = a[r, i] - b[r, i]
@@ -81,15 +81,11 @@ def _tree_gradient(a, b, up, length, place, rho, value, grad, first, last):
 
 def value(a: np.ndarray, b: np.ndarray, space: fe.Chain | fe.Tree, rho: int) -> Call:
     """Return a call for the values of a chain or a tree."""
-    nothing = np.empty((0, 0), a.dtype)
 
     def call() -> np.ndarray:
         value = np.empty(len(a), a.dtype)
-        if space.kind == "chain":
-            on_two_threads(lambda *rows: _chain_value(a, b, space.lengths, rho, value, *rows), len(a))
-        else:
-            up, length, place, _ = space.arrays
-            on_two_threads(lambda *rows: _tree_gradient(a, b, up, length, place, rho, value, nothing, *rows), len(a))
+        nothing = np.empty((len(a), 0), a.dtype)
+        on_two_threads(lambda part: _run(a[part], b[part], space, rho, value[part], nothing[part]), len(a))
         return value
 
     return call
@@ -100,11 +96,19 @@ def gradient(a: np.ndarray, b: np.ndarray, space: fe.Chain | fe.Tree, rho: int) 
 
     def call() -> tuple[np.ndarray, np.ndarray]:
         value, grad = np.empty(len(a), a.dtype), np.empty_like(a)
-        if space.kind == "chain":
-            on_two_threads(lambda *rows: _chain_gradient(a, b, space.lengths, rho, value, grad, *rows), len(a))
-        else:
-            up, length, place, _ = space.arrays
-            on_two_threads(lambda *rows: _tree_gradient(a, b, up, length, place, rho, value, grad, *rows), len(a))
+        on_two_threads(lambda part: _run(a[part], b[part], space, rho, value[part], grad[part]), len(a))
         return value, grad
 
     return call
+
+
+def _run(
+    a: np.ndarray, b: np.ndarray, space: fe.Chain | fe.Tree, rho: int, value: np.ndarray, grad: np.ndarray
+) -> None:
+    if space.kind == "tree":
+        up, length, place, _ = space.arrays
+        _tree(a, b, up, length, place, rho, value, grad)
+    elif grad.size:
+        _chain_gradient(a, b, space.lengths, rho, value, grad)
+    else:
+        _chain_value(a, b, space.lengths, rho, value)

@@ -31,7 +31,7 @@ def section(result: dict) -> str:
     others = [line for line in result["lines"] if "figures" in line]
     bars = [bar for line in result["lines"] for bar in line["bars"]]
     met, unknown = (sum(bar["met"] is verdict for bar in bars) for verdict in (True, None))
-    tally = f"{met} of {len(bars)} bars met" + (f", {unknown} not measured" if unknown else "") + "."
+    tally = f"{met} of {len(bars)} bars met" + (f", {unknown} not measured or not judged" if unknown else "") + "."
     parts = [f"**{result['device']}**, {result['cores']} cores: {tally}", _timed_table(timed)]
     if others:
         parts.append(_figure_table(others))
@@ -59,12 +59,14 @@ def _others(line: dict) -> str:
 
 
 def _bars(line: dict) -> str:
-    verdict = {True: "met", False: "**MISSED**"}
-    return "; ".join(
-        f"{bar['bar']}: "
-        + ("not measured" if bar["met"] is None else f"{_number(bar['figure'])}, {verdict[bar['met']]}")
-        for bar in line["bars"]
-    )
+    return "; ".join(f"{bar['bar']}: {_verdict(bar)}" for bar in line["bars"])
+
+
+def _verdict(bar: dict) -> str:
+    if bar["figure"] is None:
+        return "not measured"
+    verdict = {True: "met", False: "**MISSED**", None: f"**not judged** ({bar.get('why')})"}
+    return f"{_number(bar['figure'])}, {verdict[bar['met']]}"
 
 
 def _figure_table(lines: list[dict]) -> str:

@@ -41,6 +41,7 @@ class _Pair:
         dispatch.run(job, self.a, self.b, values, out)
         if check and np.isnan(values).any():
             verdicts.check_histograms(self.a, self.b, self.space, self.mass, self.dtype)
+            verdicts.refuse_the_rest(values)
         return values[()]
 
 
@@ -266,6 +267,7 @@ def emd_with_logits(
     dispatch.run(job, z, aim.astype(np.int64, copy=False) if classes else aim, values, grad)
     if check and np.isnan(values).any():
         verdicts.check_logits(z, aim, space, policy, dtype)
+        verdicts.refuse_the_rest(values)
     return values[()], grad
 
 

@@ -71,9 +71,9 @@ def answer_dtype(array: np.ndarray) -> np.dtype:
 
 def same_dtype(a: np.ndarray, b: np.ndarray, names: tuple[str, str]) -> np.dtype:
     """Return the dtype of the answer to two arrays, which have to agree on it."""
-    if a.dtype.kind == b.dtype.kind == "f" or "f" not in a.dtype.kind + b.dtype.kind:
-        if (dtype := answer_dtype(a)) == answer_dtype(b):
-            return dtype
+    alike = (a.dtype.kind == "f") == (b.dtype.kind == "f")  # integers of any width go together
+    if alike and (dtype := answer_dtype(a)) == answer_dtype(b):
+        return dtype
     raise TypeError(
         f"{names[0]} has dtype {a.dtype} and {names[1]} has dtype {b.dtype}. Needed: the same, so that the answer's is "
         f"yours to choose; try {names[1]}.astype({names[0]}.dtype)."
@@ -138,7 +138,7 @@ def output(out: Any, name: str, shape: tuple[int, ...], dtype: np.dtype, inputs:
 
 def _overlap(x: np.ndarray, y: np.ndarray) -> bool:
     try:
-        return np.shares_memory(x, y, max_work=10_000)
+        return np.shares_memory(x, y, max_work=10_000)  # type: ignore[arg-type]  # numpy's stubs know 0 and -1 only
     except np.exceptions.TooHardError:
         return True
 

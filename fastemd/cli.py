@@ -29,7 +29,7 @@ def app(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
-    except packages.MissingPackageError as error:
+    except (packages.MissingPackageError, OSError) as error:  # the folder to write to may be none
         print(f"fastemd: {error}", file=sys.stderr)
         return 1
     return status
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--case", action="append", choices=CASES, help="a case to run; may be repeated (default: all)")
     compare.add_argument("--quick", action="store_true", help="fewer pairs and runs: seconds, and rougher times")
-    compare.add_argument("--seed", type=int, default=0, help="which pairs are drawn (default: %(default)s)")
+    compare.add_argument("--seed", type=_natural, default=0, help="which pairs are drawn (default: %(default)s)")
     compare.add_argument("--out", type=Path, default=Path("demo"), help="folder to write to (default: ./%(default)s)")
     compare.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
     compare.set_defaults(run=_compare)
@@ -57,6 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="say which versions, threads and folders are in use")
     info.set_defaults(run=_info)
     return parser
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
 
 
 def _compare(options: argparse.Namespace) -> int:

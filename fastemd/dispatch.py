@@ -8,9 +8,8 @@ some hundred kilobytes at a time are converted, computed and written back while 
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,6 +61,7 @@ def strips(batch: tuple[int, ...], arrays: Sequence[np.ndarray]) -> Iterator[lis
         yield [x.reshape(1, *x.shape) for x in arrays] if len(batch) == 0 else list(arrays)
         return
     sizes: list[int] = []
+    last = 0
     for axis, size in enumerate(batch):
         if size == 1:
             continue

@@ -38,14 +38,14 @@ def depths(up: np.ndarray, length: np.ndarray) -> np.ndarray:
 
 def diameter(up: np.ndarray, length: np.ndarray, place: np.ndarray) -> float:
     """Largest distance of two of the positions `place`, in one sweep from the leaves to the root."""
-    reach = np.full(len(up), -np.inf)
-    reach[place] = 0.0
-    reach, up, length = reach.tolist(), up.tolist(), length.tolist()
+    from_bins = np.full(len(up), -np.inf)
+    from_bins[place] = 0.0
+    reach, parents, steps = from_bins.tolist(), up.tolist(), length.tolist()
     widest = 0.0
     for k in range(len(up) - 1, 0, -1):
-        longest, branch = reach[up[k]], reach[k] + length[k]
+        longest, branch = reach[parents[k]], reach[k] + steps[k]
         widest = max(widest, longest + branch)
-        reach[up[k]] = max(longest, branch)
+        reach[parents[k]] = max(longest, branch)
     return widest
 
 

@@ -6,7 +6,7 @@ numpy; so the check costs nothing as long as all is well.
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -31,10 +31,9 @@ def check_histograms(a: np.ndarray, b: np.ndarray, space: Space, mass: str, dtyp
         if unequal.any():
             row = _first(unequal)
             raise ValueError(
-                f"a{_named(row)} has mass {mass_a[row]:.9g} and b{_named(row)} has mass {mass_b[row]:.9g}. Needed: equal "
-                f"masses, within {tolerance:.2g} of the larger; mass='normalize' divides each row by its mass"
-                + ("" if space.kind == "ring" else ", mass='root' sends a surplus to the root")
-                + f"; {ELSE}."
+                f"a{_named(row)} has mass {mass_a[row]:.9g} and b{_named(row)} has mass {mass_b[row]:.9g}. "
+                f"Needed: equal masses, within {tolerance:.2g} of the larger; mass='normalize' divides each row by its "
+                "mass" + ("" if space.kind == "ring" else ", mass='root' sends a surplus to the root") + f"; {ELSE}."
             )
 
 
@@ -48,12 +47,12 @@ def check_rows(x: np.ndarray, name: str) -> None:
 
 def check_mass(mass: np.ndarray, name: str) -> None:
     """Raise ValueError if a row cannot be divided by its mass."""
-    none = ~((np.finfo(np.float64).tiny <= mass) & (mass < np.inf))
+    none = np.asarray(~((np.finfo(np.float64).tiny <= mass) & (mass < np.inf)))
     if none.any():
         row = _first(none)
         raise ValueError(
-            f"{name}{_named(row)} has mass {mass[row]:g}, by which mass='normalize' cannot divide. Needed: rows with a "
-            f"mass between {np.finfo(np.float64).tiny:.1g} and infinity; drop the row, or add a little to each bin; {ELSE}."
+            f"{name}{_named(row)} has mass {mass[row]:g}, by which mass='normalize' cannot divide. Needed: a mass of "
+            f"at least {np.finfo(np.float64).tiny:.1g}, and finite; drop the row, or add a little to each bin; {ELSE}."
         )
 
 
@@ -89,6 +88,15 @@ def check_logits(logits: np.ndarray, target: np.ndarray, space: Space, mass: str
         )
 
 
+def refuse_the_rest(values: np.ndarray) -> NoReturn:
+    """Raise ValueError for a row that has no answer although no check above objects."""
+    row = _first(np.isnan(values))
+    raise ValueError(
+        f"The answer{_named(row)} is not a number, though every bin is finite: masses overflow float64, or differ by "
+        f"just the tolerance. Needed: smaller masses, or equal ones; divide both histograms by a constant; {ELSE}."
+    )
+
+
 def _refuse(x: np.ndarray, bad: np.ndarray, name: str, needed: str, mend: str) -> NoReturn:
     *row, column = _first(bad)
     place = ", ".join(map(str, (*row, column)))
@@ -96,7 +104,7 @@ def _refuse(x: np.ndarray, bad: np.ndarray, name: str, needed: str, mend: str) -
     raise ValueError(f"{name}[{place}] is {x[(*row, column)]} ({where}). Needed: {needed}; {mend}; {ELSE}.")
 
 
-def _first(where: np.ndarray) -> tuple[int, ...]:
+def _first(where: Any) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(np.argmax(where), where.shape))
 
 

@@ -55,7 +55,21 @@ def test_compare_says_what_to_install_where_something_is_missing(tmp_path, monke
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("arguments", [[], ["compare", "--case", "sounds"], ["fly"]])
+def test_a_missing_solver_is_listed_and_the_others_are_compared(tmp_path, monkeypatch, capsys):
+    found = packages.missing
+    monkeypatch.setattr(packages, "missing", lambda module: "POT is absent" if module == "ot" else found(module))
+    assert cli.app(["compare", "--quick", "--case", "grey", "--case", "nouns", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.count("POT is absent") >= 4
+    assert (tmp_path / "nouns.png").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, capsys):
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    assert cli.app(["compare", "--quick", "--out", str(tmp_path / "taken")]) == 1
+    assert "taken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["compare", "--case", "sounds"], ["compare", "--seed", "-1"], ["fly"]])
 def test_a_wrong_command_is_refused_with_the_choices(arguments, capsys):
     with pytest.raises(SystemExit) as exit_:
         cli.app(arguments)

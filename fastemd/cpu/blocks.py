@@ -30,13 +30,13 @@ def affine(typing, block, shift, factor):
 
 @intrinsic
 def minus(typing, block, other):
-    """x - y for each column."""
+    """X - y for each column."""
     return BLOCK(block, other), _columnwise(2, ir.IRBuilder.fsub)
 
 
 @intrinsic
 def times(typing, block, other):
-    """x * y for each column."""
+    """X * y for each column."""
     return BLOCK(block, other), _columnwise(2, ir.IRBuilder.fmul)
 
 

@@ -31,7 +31,7 @@ def prepare(arrays, n):
 
 
 def value(source, space, rho, n, buffer):
-    """phi is the prefix sum; each edge adds its cost."""
+    """Phi is the prefix sum; each edge adds its cost."""
     phi = total = moved = lanes(0.0)
     negative = nowhere()
     for j in range(0, n, WIDTH):

@@ -13,9 +13,10 @@ import contextlib
 import functools
 import hashlib
 import pathlib
+from typing import ClassVar
 
 import numpy as np
-from numba import types, typeof
+from numba import typeof, types
 from numba.core import caching
 
 PACKAGE = pathlib.Path(__file__).parent.parent
@@ -41,7 +42,7 @@ def _stamped(locator):
 
 
 class _KernelFiles(caching.CompileResultCacheImpl):
-    _locator_classes = [_stamped(locator) for locator in caching.CompileResultCacheImpl._locator_classes]
+    _locator_classes: ClassVar = [_stamped(locator) for locator in caching.CompileResultCacheImpl._locator_classes]
 
 
 class KernelCache(caching.FunctionCache):

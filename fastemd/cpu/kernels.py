@@ -4,9 +4,9 @@ Each takes eight rows at a time: one sweep of the space (`sweeps`), a verdict on
 None of them raises, and none holds the interpreter's lock. A bad row (NaN, infinite or negative mass, masses that
 differ by more than `tolerance` times the larger) gets NaN as its value and all through its gradient.
 
-Arguments that recur: `a`, `b` rows of histograms with their columns side by side; `weigh_a`, `weigh_b` a factor for each
-row, or None for 1; `space` a room's tuple of arrays; `rho`; `tolerance`; `values` (rows,) and `out` (rows, n or m) to be
-written; `buffer`, a vector of eight float64 for each slot; `first`, `last` the range of rows.
+Arguments that recur: `a`, `b` rows of histograms with their columns side by side; `weigh_a`, `weigh_b` a factor for
+each row, or None for 1; `space` a room's tuple of arrays; `rho`; `tolerance`; `values` (rows,) and `out` (rows, n or m)
+to be written; `buffer`, a vector of eight float64 for each slot; `first`, `last` the range of rows.
 """
 
 import numpy as np
@@ -172,8 +172,8 @@ def softmax(x, n, chances):
 def logits(z, target, weigh_z, weigh, space, rho, tolerance, slots, values, out, buffer, first, last):
     """EMD_rho of softmax(z) against the target, and its gradient p * (f - sum(p * f)) with respect to z.
 
-    The target is a vector of class indices or rows of histograms. p is never more than eight rows of the buffer's second
-    half. `weigh_z` is None.
+    The target is a vector of class indices or rows of histograms. p is never more than eight rows, in the buffer's
+    second half. `weigh_z` is None.
     """
     n = z.shape[1]
     chances = buffer[WIDTH * slots :]

@@ -134,7 +134,7 @@ def root(buffer, space, rho, n):
         x2, f2 = select(same, x2, x1), select(same, f2, f1)
         x1, f1 = x, f
         width = abs(x2 - x1)
-        undone &= (enough < width) & (0.0 < abs(f1)) & (0.0 < abs(f2))
+        undone &= (enough < width) & (abs(f1) > 0.0) & (abs(f2) > 0.0)
         xi, phi = (x1 - x2) / (x3 - x2), (f1 - f2) / (f3 - f2)
         curve = f1 / (f2 - f1) * f3 / (f2 - f3) + (x3 - x1) / (x2 - x1) * f1 / (f3 - f1) * f2 / (f3 - f2)
         step = select((phi * phi < xi) & ((1.0 - phi) * (1.0 - phi) < 1.0 - xi), curve, 0.5)
@@ -142,7 +142,7 @@ def root(buffer, space, rho, n):
         step = select(step < least, least, select(1.0 - least < step, 1.0 - least, step))
     first = abs(f1) < abs(f2)
     near, far = select(first, f1, f2), select(first, f2, f1)
-    share = select(0.0 < abs(near - far), near / (near - far), 0.0)
+    share = select(abs(near - far) > 0.0, near / (near - far), 0.0)
     return select(first, x1, x2), select(first, x2, x1), share
 
 
@@ -168,7 +168,7 @@ def idle_slope(buffer, space, n, c):
         phi = get(buffer, e) - c
         missing -= slope(phi, space.length[e], 1)
         idle += select(phi == 0.0, space.length[e], 0.0)
-    return select(0.0 < idle, missing / idle, 0.0)
+    return select(idle > 0.0, missing / idle, 0.0)
 
 
 def value(source, space, rho, n, buffer):

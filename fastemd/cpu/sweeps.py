@@ -1,21 +1,21 @@
 """What the rooms have in common: where a sweep's differences come from, and the three sweeps that every room has.
 
-A sweep visits the bins of eight histograms pairs at once. It asks its *source* for the differences a - b, eight columns
-at a time: two `Rows`, or the softmax of logits against a target. The rooms `chain`, `ring` and `tree` each give
+A sweep visits the bins of eight pairs of histograms at once. It asks its *source* for the differences a - b, eight
+columns at a time: two `Rows`, or the softmax of logits against a target. The rooms `chain`, `ring` and `tree` each give
 
     value(source, space, rho, n, buffer)          the value
     potential(source, space, rho, n, buffer)      the value; the buffer holds the potential, up to a constant
     flow(source, space, rho, n, buffer)           the value; the buffer holds the flow
 
 where `space` is the room's tuple of arrays and `buffer` has a slot of `Lanes` for each bin or node. All return
-`total, (balance, moved, negative)`, `potential` also the mean potential of the bins: the value; the mass of a less that of b; the sum of abs(a - b); and where a negative
-number may have been. The last three let a kernel tell good rows from bad without a second pass.
+`total, (balance, moved, negative)`: the value; the mass of a less that of b; the sum of abs(a - b); and where a
+negative number may have been. The latter three let a kernel tell good rows from bad without a second pass.
+`potential` also returns the mean potential of the bins.
 """
 
 from numba import types
 from numba.extending import overload
 
-from .lanes import Lanes
 from .rows import Rows, differences
 
 INLINE = {"nogil": True, "forceinline": True}
