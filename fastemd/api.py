@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import arguments, dispatch, plans, verdicts
+from . import arguments, dispatch, plans, validation, verdicts
 from .space import Space
 
 Array = np.ndarray[Any, Any]
@@ -170,7 +170,7 @@ def emd_value_and_grad(
     (np.float64(2.0), array([1., 1.]))
     """
     pair = _Pair(a, b, space, rho, mass)
-    wrt = arguments.choice(wrt, "wrt", arguments.WRT)
+    wrt = validation.one_of(wrt, arguments.WRT, "wrt")
     if wrt == "length":
         grad = pair.output(out, pair.space.m)
         return pair.run("length_gradient", grad, check), grad

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .space import Space
+from .validation import one_of
 
 MASSES = ("equal", "normalize", "root")
 WRT = ("a", "b", "both", "length")
@@ -94,27 +95,21 @@ def batch_shape(a: tuple[int, ...], b: tuple[int, ...], names: tuple[str, str]) 
 def exponent(rho: Any) -> float:
     """Return `rho` as a float, which is finite and at least 1."""
     try:
+        if isinstance(rho, str | bytes):  # float would read them
+            raise TypeError
         number = float(rho)
-    except (TypeError, ValueError):
+    except TypeError:
         raise TypeError(f"rho is {rho!r}. Needed: a number of at least 1; rho=1 is the exact distance.") from None
+    except OverflowError:
+        number = math.inf
     if not 1.0 <= number < math.inf:
         raise ValueError(f"rho is {rho}. Needed: a finite number of at least 1; rho=1 is the exact distance.")
     return number
 
 
-def choice(value: Any, name: str, choices: Iterable[str]) -> str:
-    """Return `value`, if it is one of the choices."""
-    choices = tuple(choices)
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is {value!r}. Needed: one of {', '.join(map(repr, choices))}.")
-    if value not in choices:
-        raise ValueError(f"{name} is {value!r}. Needed: one of {', '.join(map(repr, choices))}.")
-    return value
-
-
 def mass_policy(mass: Any, space: Space, choices: Iterable[str] = MASSES) -> str:
     """Return `mass`, if it is a policy that the space has."""
-    policy = choice(mass, "mass", choices)
+    policy = one_of(mass, choices, "mass")
     if policy == "root" and space.kind == "ring":
         raise ValueError("mass is 'root' on a Ring, which has no root. Needed: 'equal' or 'normalize'.")
     return policy

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import validation
+from . import ingredients, validation
 from .data import table
 
 
@@ -71,11 +71,11 @@ def from_edges(
     pairs, names = _pairs(edges)
     if names is not None:
         number = {name: v for v, name in enumerate(names)}
-        root = None if root is None else validation.node_number(root, number, "root")
-        bins = None if bins is None else validation.named_bins(bins, number)
+        root = None if root is None else ingredients.node_number(root, number, "root")
+        bins = None if bins is None else ingredients.named_bins(bins, number)
         labels = tuple(map(str, names)) if labels is None else labels
-    root = _top(pairs) if root is None else validation.tree_root(root, len(pairs) + 1)
-    lengths = validation.pair_lengths(lengths, len(pairs))
+    root = _top(pairs) if root is None else ingredients.tree_root(root, len(pairs) + 1)
+    lengths = ingredients.pair_lengths(lengths, len(pairs))
     return TreeParts(*_hang("edges", pairs, lengths, root, names), bins, labels)
 
 
@@ -113,9 +113,9 @@ def from_sparse(
     >>> from_sparse(coo_array(([2.0, 3.0], ([1, 2], [0, 1])), shape=(3, 3)), root=2).parent
     array([ 1,  2, -1])
     """
-    pairs, lengths = validation.sparse_edges(graph)
+    pairs, lengths = ingredients.sparse_edges(graph)
     return TreeParts(
-        *_hang("the edges of graph", pairs, lengths, validation.tree_root(root, len(pairs) + 1)), bins, labels
+        *_hang("the edges of graph", pairs, lengths, ingredients.tree_root(root, len(pairs) + 1)), bins, labels
     )
 
 
@@ -149,14 +149,14 @@ def from_linkage(Z: ArrayLike, *, labels: Sequence[str] | None = None) -> TreePa
     >>> from_linkage([[0, 1, 2.0, 2], [2, 3, 6.0, 3]]).length
     array([1., 1., 3., 2., 0.])
     """
-    merged, heights = validation.linkage(Z)
+    merged, heights = ingredients.linkage(Z)
     n = len(merged) + 1
     height = np.concatenate([np.zeros(n), heights])
     parent = np.full(2 * n - 1, -1, dtype=np.intp)
     parent[merged] = np.arange(n, 2 * n - 1)[:, None]
     length = (height[parent] - height) / 2
     if labels is not None:
-        labels = (*validation.leaf_labels(labels, n), *[""] * (n - 1))
+        labels = (*ingredients.leaf_labels(labels, n), *[""] * (n - 1))
     return TreeParts(parent, length, np.arange(n), labels)
 
 
@@ -190,7 +190,7 @@ def from_paths(paths: Iterable[str], *, sep: str = "/", lengths: float | Sequenc
     >>> parts.labels, parts.length
     (('animal', 'dog', 'pug', 'cat'), array([0., 4., 1., 4.]))
     """
-    routes = validation.paths(paths, sep)
+    routes = ingredients.paths(paths, sep)
     if len({route[0] for route in routes}) > 1:
         routes = [("", *route) for route in routes]
     number: dict[tuple[str, ...], int] = {}
@@ -199,7 +199,7 @@ def from_paths(paths: Iterable[str], *, sep: str = "/", lengths: float | Sequenc
             number.setdefault(route[:depth], len(number))
     parent = np.array([number.get(node[:-1], -1) for node in number], dtype=np.intp)
     level = np.array([len(node) - 2 for node in number])
-    per_level = validation.level_lengths(lengths, int(level.max()) + 1)
+    per_level = ingredients.level_lengths(lengths, int(level.max()) + 1)
     length = np.concatenate([per_level, [0.0]])[level]  # the root's level is -1
     bins = np.array([number[route] for route in routes])
     return TreeParts(parent, length, bins, tuple(node[-1] for node in number))
@@ -259,14 +259,14 @@ def _hypernyms(columns: dict[str, list[str]], bins: np.ndarray | None) -> TreePa
 def _pairs(edges: Any) -> tuple[np.ndarray, list[Hashable] | None]:
     """Return edges as an (m, 2) array of node numbers, and the nodes' names unless they were numbers before."""
     if isinstance(edges, np.ndarray) and edges.dtype.kind in "iu":
-        return validation.numbered_edges(edges), None
-    ends = validation.edge_ends(edges)
+        return ingredients.numbered_edges(edges), None
+    ends = ingredients.edge_ends(edges)
     if all(isinstance(end, Integral) for pair in ends for end in pair):
-        return validation.numbered_edges(np.array(ends, dtype=object).reshape(-1, 2)), None
+        return ingredients.numbered_edges(np.array(ends, dtype=object).reshape(-1, 2)), None
     number: dict[Hashable, int] = {}
     pairs = np.array([[number.setdefault(end, len(number)) for end in pair] for pair in ends], dtype=np.intp)
     if len(number) != len(pairs) + 1:
-        raise validation.not_a_tree("edges", pairs, len(number), list(number))
+        raise ingredients.not_a_tree("edges", pairs, len(number), list(number))
     return pairs, list(number)
 
 
@@ -296,5 +296,5 @@ def _hang(
                 parent[child], above[child] = v, edges[k]
                 reached.append(child)
     if len(reached) < n_nodes:
-        raise validation.not_a_tree(what, pairs, n_nodes, names)
+        raise ingredients.not_a_tree(what, pairs, n_nodes, names)
     return np.array(parent, dtype=np.intp), np.append(lengths, 0.0)[above]  # above[root] = -1 finds the 0 at the end

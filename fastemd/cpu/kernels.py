@@ -39,7 +39,7 @@ def is_bad(a, b, row, tolerance):
 @njit(nogil=True)
 def _verdict(a, b, row, last, tolerance, balance, moved, negative):
     verdict = lanes(0.0)
-    if any_lane(negative) or not all_lanes(abs(balance) <= 0.5 * tolerance * moved):
+    if any_lane(negative) or not all_lanes((abs(balance) <= 0.5 * tolerance * moved) & (moved < np.inf)):
         for k in range(WIDTH):
             if is_bad(a, b, min(row + k, last - 1), tolerance):
                 verdict = set_lane(verdict, k, np.nan)
@@ -183,7 +183,7 @@ def logits(z, target, weigh_z, weigh, space, rho, tolerance, slots, values, out,
         total, found, _ = sweeps.potential((chances, whole, aim), space, rho, n, buffer)
         verdict = judge_target(target, row, last, tolerance, aim, n, found)
         spread(values, row, last, total + verdict)
-        shift = lanes(0.0)
+        shift = verdict
         for i in range(n):
             shift += get(chances, i) * whole * get(buffer, space.place[i])
         into = rows(out, row, last, None)
