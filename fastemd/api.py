@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import arguments, dispatch, plans, validation, verdicts
+from .laws import CENTRED, EXPECTED, POTENTIAL, UNCENTRED, WRT_A, WRT_B
 from .space import Space
 
 Array = np.ndarray[Any, Any]
+
+ANY_SURPLUS = 1e300  # as tolerance: no two masses differ by more times the larger
 
 
 class _Pair:
@@ -35,7 +38,7 @@ class _Pair:
     def run(self, kernel: str, out: Array | None, check: bool, *flags: Any) -> Any:
         """Run a kernel and return the values: an array, or a scalar for one pair."""
         values = np.empty(self.batch, self.dtype)
-        tolerance = 2.0 if self.mass == "root" else arguments.tolerated(self.dtype, self.space.n)
+        tolerance = ANY_SURPLUS if self.mass == "root" else arguments.tolerated(self.dtype, self.space.n)
         normalized = (self.mass == "normalize",) * 2
         job = dispatch.Job(kernel, self.space, self.rho, tolerance, normalized, flags)
         dispatch.run(job, self.a, self.b, values, out)
@@ -174,17 +177,17 @@ def emd_value_and_grad(
     if wrt == "length":
         grad = pair.output(out, pair.space.m)
         return pair.run("length_gradient", grad, check), grad
-    baseline = 1 if centred else 2 if pair.mass == "normalize" else 0
+    baseline = CENTRED if centred else EXPECTED if pair.mass == "normalize" else UNCENTRED
     if wrt != "both":
         grad = pair.output(out, pair.space.n)
-        return pair.run("gradient", grad, check, baseline, wrt == "b"), grad
+        return pair.run("gradient", grad, check, baseline, WRT_B if wrt == "b" else WRT_A), grad
     outs = (None, None) if out is None else arguments.pair(out)
     grad_a, grad_b = (pair.output(o, pair.space.n, f"out[{i}]") for i, o in enumerate(outs))
     if np.may_share_memory(grad_a, grad_b):
         arguments.output(grad_b, "out[1]", grad_b.shape, pair.dtype, {"out[0]": grad_a})
-    value = pair.run("gradient", grad_a, check, baseline, False)
+    value = pair.run("gradient", grad_a, check, baseline, WRT_A)
     if pair.mass == "normalize":
-        pair.run("gradient", grad_b, False, baseline, True)
+        pair.run("gradient", grad_b, False, baseline, WRT_B)
     else:
         np.negative(grad_a, out=grad_b)
     return value, (grad_a, grad_b)
@@ -320,12 +323,17 @@ def potential(
     out: Any = None,
     check: bool = True,
 ) -> Array:
-    """Potential of each bin: the gradient of `emd` with respect to a.
+    """Potential of each bin: what a unit of mass more in it would cost.
+
+    Unless ``mass="normalize"`` it is the gradient of `emd` with respect to a; with it, the potential of the rows as
+    they are once divided by their mass, whose gradient `emd_value_and_grad` gives.
 
     Parameters
     ----------
-    a, b, space, rho, centred, mass, out, check
+    a, b, space, rho, mass, out, check
         As for `emd_value_and_grad`.
+    centred : bool, optional
+        True: the mean over the bins is 0. False: the potential of the root is 0 (on a ring, of bin 0).
 
     Returns
     -------
@@ -344,7 +352,10 @@ def potential(
     >>> fe.potential([1.0, 0.0, 0.0], [0.0, 0.0, 1.0], fe.Chain(3), centred=False)
     array([2., 1., 0.])
     """
-    return emd_value_and_grad(a, b, space, rho=rho, centred=centred, out=out, mass=mass, check=check)[1]
+    pair = _Pair(a, b, space, rho, mass)
+    f = pair.output(out, pair.space.n)
+    pair.run("gradient", f, check, CENTRED if centred else UNCENTRED, POTENTIAL)
+    return f
 
 
 def plan(a: ArrayLike, b: ArrayLike, space: Space, *, mass: str = "equal", check: bool = True) -> Any:

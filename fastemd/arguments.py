@@ -47,6 +47,17 @@ def array_of(x: Any, name: str) -> np.ndarray:
         raise ValueError(f"{name} cannot be read as an array ({error}). Needed: rows of equal length.") from None
 
 
+def number_dtype(dtype: Any, name: str) -> np.dtype:
+    """Return the dtype of the answer to histograms of a dtype: its own, float64 for integers."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"{name} holds {dtype!r}. Needed: float16, float32, float64 or integers.") from None
+    if found.kind not in "iuf" or found.itemsize > 8:
+        raise TypeError(f"{name} holds {found}. Needed: float16, float32, float64 or integers.")
+    return found.newbyteorder("=") if found.kind == "f" else np.dtype(np.float64)
+
+
 def histograms(x: Any, name: str, space: Space) -> np.ndarray:
     """Return `x` as an array (..., n) of float16, float32, float64 or integers."""
     array = array_of(x, name)

@@ -5,7 +5,14 @@ the flow, at least 1). Each wing compiles these same functions: the CPU for regi
 thread. They import nothing, so that both wings can.
 
 NaN in, NaN out: a NaN flow marks a row that has no answer.
+
+The words by which a call asks a kernel of either wing for a gradient stand here too.
 """
+
+# What is taken off the potential: that of the root, the mean over the bins, or what the mass of the row meets.
+UNCENTRED, CENTRED, EXPECTED = 0, 1, 2
+# What it then is: the potential itself, the gradient with respect to a, or that with respect to b.
+POTENTIAL, WRT_A, WRT_B = 0, 1, 2
 
 
 def sign(phi):

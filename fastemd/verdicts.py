@@ -31,7 +31,8 @@ def check_histograms(a: np.ndarray, b: np.ndarray, space: Space, mass: str, dtyp
         if unequal.any():
             row = _first(unequal)
             raise ValueError(
-                f"a{_named(row)} has mass {mass_a[row]:.9g} and b{_named(row)} has mass {mass_b[row]:.9g}. "
+                f"a{_named(_own(row, masses[0]))} has mass {mass_a[row]:.9g} and "
+                f"b{_named(_own(row, masses[1]))} has mass {mass_b[row]:.9g}. "
                 f"Needed: equal masses, within {tolerance:.2g} of the larger; mass='normalize' divides each row by its "
                 "mass" + ("" if space.kind == "ring" else ", mass='root' sends a surplus to the root") + f"; {ELSE}."
             )
@@ -106,6 +107,12 @@ def _refuse(x: np.ndarray, bad: np.ndarray, name: str, needed: str, mend: str) -
 
 def _first(where: Any) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(np.argmax(where), where.shape))
+
+
+def _own(row: tuple[int, ...], x: np.ndarray) -> tuple[int, ...]:
+    """Return which entry of x broadcasting takes to that row."""
+    last = row[len(row) - x.ndim :]
+    return tuple(i if size > 1 else 0 for i, size in zip(last, x.shape, strict=True))
 
 
 def _named(row: tuple[int, ...]) -> str:

@@ -44,10 +44,12 @@ def warmup(
     >>> import fastemd as fe
     >>> fe.warmup([fe.Chain(10)], rhos=[2])
     """
+    if isinstance(spaces, Space):
+        raise TypeError(f"spaces is {spaces!r}. Needed: several, or a list of one: [{spaces!r}].")
     chosen = (Chain(2), Ring(2), Tree([-1, 0], [0.0, 1.0])) if spaces is None else tuple(spaces)
     for kind in {arguments.space_of(space).kind: space for space in chosen}.values():
         for dtype in dtypes:
-            a = np.full(kind.n, 1.0 / kind.n, np.dtype(dtype) if np.dtype(dtype).kind == "f" else np.float64)
+            a = np.full(kind.n, 1.0 / kind.n, arguments.number_dtype(dtype, "dtypes"))
             api.flow(a, a, kind)
             for rho in rhos:
                 api.emd(a, a, kind, rho=rho)

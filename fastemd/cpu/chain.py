@@ -14,12 +14,14 @@ from .lanes import WIDTH, lanes, nowhere, put
 
 
 class Chain(NamedTuple):
-    """The edge after each bin (`length`), and where the buffer holds bins, edges and the root."""
+    """The edge after each bin (`length`), the sum of them, and where the buffer holds bins, edges and the root."""
 
     length: np.ndarray
+    total: float
     place: np.ndarray
     edge: np.ndarray
     root: int
+    slots: int
 
 
 def prepare(arrays, n):
@@ -27,26 +29,25 @@ def prepare(arrays, n):
     slots = -(-n // WIDTH) * WIDTH
     length = np.zeros(slots)
     length[: n - 1] = arrays.length
-    return Chain(length, np.arange(slots), np.arange(slots), n - 1), slots
+    return Chain(length, float(length.sum()), np.arange(slots), np.arange(slots), n - 1, slots)
 
 
 def value(source, space, rho, n, buffer):
     """Phi is the prefix sum; each edge adds its cost."""
-    phi = total = moved = lanes(0.0)
+    phi = total = lanes(0.0)
     negative = nowhere()
     for j in range(0, n, WIDTH):
         columns, signs = sweeps.block(source, j, n)
         negative |= signs
         for k, difference in enumerate(columns):
             phi += difference
-            moved += abs(difference)
             total += cost(phi, space.length[j + k], rho)
-    return total, (phi, moved, negative)
+    return total, (phi, negative)
 
 
 def potential(source, space, rho, n, buffer):
     """As `value`; and f falls by the slope of each edge on the way from the first bin."""
-    phi = total = moved = f = together = lanes(0.0)
+    phi = total = f = together = lanes(0.0)
     negative = nowhere()
     for j in range(0, n, WIDTH):
         columns, signs = sweeps.block(source, j, n)
@@ -55,26 +56,24 @@ def potential(source, space, rho, n, buffer):
             put(buffer, j + k, f)
             together += f
             phi += difference
-            moved += abs(difference)
             total += cost(phi, space.length[j + k], rho)
             f -= slope(phi, space.length[j + k], rho)
-    padding = (space.length.size - n) * f
-    return total, (phi, moved, negative), (together - padding) / n
+    padding = (space.slots - n) * f
+    return total, (phi, negative), (together - padding) / n
 
 
 def flow(source, space, rho, n, buffer):
     """As `value`; and the prefix sums stay in the buffer."""
-    phi = total = moved = lanes(0.0)
+    phi = total = lanes(0.0)
     negative = nowhere()
     for j in range(0, n, WIDTH):
         columns, signs = sweeps.block(source, j, n)
         negative |= signs
         for k, difference in enumerate(columns):
             phi += difference
-            moved += abs(difference)
             total += cost(phi, space.length[j + k], rho)
             put(buffer, j + k, phi)
-    return total, (phi, moved, negative)
+    return total, (phi, negative)
 
 
 sweeps.furnish(Chain, value=value, potential=potential, flow=flow)

@@ -13,13 +13,12 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from ..laws import cost
+from ..laws import CENTRED, EXPECTED, WRT_A, WRT_B, cost
 from . import chain, ring, sweeps, tree  # noqa: F401  (the rooms furnish the sweeps)
 from .blocks import affine, gather, minus, one_hot, run, times
 from .lanes import WIDTH, Lanes, all_lanes, any_lane, exp, get, lanes, nowhere, put, select, set_lane
 from .rows import columns, pick, rows, spread, store
 
-UNCENTRED, CENTRED, EXPECTED = 0, 1, 2
 BUFFER = types.float64[::1]
 SMALLEST_MASS = np.finfo(np.float64).tiny
 
@@ -36,33 +35,45 @@ def is_bad(a, b, row, tolerance):
     return not abs(mass_a - mass_b) <= tolerance * max(mass_a, mass_b)
 
 
+@njit(**sweeps.INLINE)
+def all_surely_good(space, rho, tolerance, total, balance, negative):
+    """Whether eight rows need no second look.
+
+    No flow is more than the mass, so `total <= length of all edges * mass**rho`. Masses whose difference would cost
+    less than `tolerance**rho * total`, if it flowed over every edge, thus differ by less than `tolerance * mass`.
+    """
+    surely = cost(balance, space.total, rho) < tolerance**rho * total
+    return all_lanes(surely | (balance == 0.0)) and not any_lane(negative)
+
+
 @njit(nogil=True)
-def _verdict(a, b, row, last, tolerance, balance, moved, negative):
+def second_look(a, b, row, last, tolerance):
+    """0 for a good row, NaN for a bad one."""
     verdict = lanes(0.0)
-    if any_lane(negative) or not all_lanes((abs(balance) <= 0.5 * tolerance * moved) & (moved < np.inf)):
-        for k in range(WIDTH):
-            if is_bad(a, b, min(row + k, last - 1), tolerance):
-                verdict = set_lane(verdict, k, np.nan)
+    for k in range(WIDTH):
+        if is_bad(a, b, min(row + k, last - 1), tolerance):
+            verdict = set_lane(verdict, k, np.nan)
     return verdict
 
 
-def judge(a, b, weigh_a, weigh_b, row, last, tolerance, found):
+def judge(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, found):
     """0 for a good row, NaN for a bad one, from what the sweep has `found`.
 
-    What was moved is at most the two masses together, so a balance small beside it needs no second look. Where rows
-    are divided by their mass, `factors` has looked already, and left NaN.
+    Where rows are divided by their mass, `factors` has looked already, and left NaN.
     """
 
 
 @overload(judge, jit_options=sweeps.INLINE)
-def _judge(a, b, weigh_a, weigh_b, row, last, tolerance, found):
-    if isinstance(weigh_a, types.NoneType):
-        return lambda a, b, weigh_a, weigh_b, row, last, tolerance, found: _verdict(
-            a, b, row, last, tolerance, found[0], found[1], found[2]
-        )
-    return lambda a, b, weigh_a, weigh_b, row, last, tolerance, found: (
-        0.0 * (pick(weigh_a, row, last) + pick(weigh_b, row, last))
-    )
+def _judge(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, found):
+    def plain(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, found):
+        if all_surely_good(space, rho, tolerance, total, found[0], found[1]):
+            return lanes(0.0)
+        return second_look(a, b, row, last, tolerance)
+
+    def weighted(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, found):
+        return 0.0 * (pick(weigh_a, row, last) + pick(weigh_b, row, last))
+
+    return plain if isinstance(weigh_a, types.NoneType) else weighted
 
 
 @njit(**sweeps.INLINE)
@@ -103,25 +114,29 @@ def value(a, b, weigh_a, weigh_b, space, rho, tolerance, values, buffer, first, 
     for row in range(first, last, WIDTH):
         source = rows(a, row, last, weigh_a), rows(b, row, last, weigh_b)
         total, found = sweeps.value(source, space, rho, a.shape[1], buffer)
-        spread(values, row, last, total + judge(a, b, weigh_a, weigh_b, row, last, tolerance, found))
+        spread(values, row, last, total + judge(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, found))
 
 
 @njit(nogil=True)
-def gradient(a, b, weigh_a, weigh_b, space, rho, tolerance, baseline, wrt_b, values, out, buffer, first, last):
-    """EMD_rho and its gradient with respect to a, or b; `baseline` tells what is taken off the potential."""
+def gradient(a, b, weigh_a, weigh_b, space, rho, tolerance, baseline, wrt, values, out, buffer, first, last):
+    """EMD_rho and its gradient with respect to a or b, or the potential, as `baseline` and `wrt` say."""
     n = a.shape[1]
     for row in range(first, last, WIDTH):
         source = rows(a, row, last, weigh_a), rows(b, row, last, weigh_b)
         total, found, mean = sweeps.potential(source, space, rho, n, buffer)
-        verdict = judge(a, b, weigh_a, weigh_b, row, last, tolerance, found)
+        verdict = judge(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, found)
         spread(values, row, last, total + verdict)
         if baseline == CENTRED:
             shift = mean
         elif baseline == EXPECTED:
-            shift = expectation(source[1] if wrt_b else source[0], buffer, space.place, n)
+            shift = expectation(source[1] if wrt == WRT_B else source[0], buffer, space.place, n)
         else:
             shift = get(buffer, space.root)
-        factor = -pick(weigh_b, row, last) if wrt_b else pick(weigh_a, row, last)
+        factor = lanes(1.0)
+        if wrt == WRT_A:
+            factor = pick(weigh_a, row, last)
+        elif wrt == WRT_B:
+            factor = -pick(weigh_b, row, last)
         write(out, row, last, buffer, space.place, shift + verdict, factor)
 
 
@@ -131,7 +146,7 @@ def flow(a, b, weigh_a, weigh_b, space, rho, tolerance, values, out, buffer, fir
     for row in range(first, last, WIDTH):
         source = rows(a, row, last, weigh_a), rows(b, row, last, weigh_b)
         total, found = sweeps.flow(source, space, rho, a.shape[1], buffer)
-        verdict = judge(a, b, weigh_a, weigh_b, row, last, tolerance, found)
+        verdict = judge(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, found)
         spread(values, row, last, total + verdict)
         write(out, row, last, buffer, space.edge, verdict, lanes(1.0))
 
@@ -142,9 +157,9 @@ def length_gradient(a, b, weigh_a, weigh_b, space, rho, tolerance, values, out, 
     for row in range(first, last, WIDTH):
         source = rows(a, row, last, weigh_a), rows(b, row, last, weigh_b)
         total, found = sweeps.flow(source, space, rho, a.shape[1], buffer)
-        for e in range(space.length.size):
+        for e in range(space.slots):
             put(buffer, e, cost(get(buffer, e), 1.0, rho))
-        verdict = judge(a, b, weigh_a, weigh_b, row, last, tolerance, found)
+        verdict = judge(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, found)
         spread(values, row, last, total + verdict)
         write(out, row, last, buffer, space.edge, verdict, lanes(1.0))
 
@@ -169,14 +184,14 @@ def softmax(x, n, chances):
 
 
 @njit(nogil=True)
-def logits(z, target, weigh_z, weigh, space, rho, tolerance, slots, values, out, buffer, first, last):
+def logits(z, target, weigh_z, weigh, space, rho, tolerance, values, out, buffer, first, last):
     """EMD_rho of softmax(z) against the target, and its gradient p * (f - sum(p * f)) with respect to z.
 
     The target is a vector of class indices or rows of histograms. p is never more than eight rows, in the buffer's
     second half. `weigh_z` is None.
     """
     n = z.shape[1]
-    chances = buffer[WIDTH * slots :]
+    chances = buffer[WIDTH * space.slots :]
     for row in range(first, last, WIDTH):
         whole = softmax(rows(z, row, last, None), n, chances)
         aim = aims(target, row, last, weigh)
@@ -241,7 +256,7 @@ def _judge_target(target, row, last, tolerance, aim, n, found):
 
     def judge_rows(target, row, last, tolerance, aim, n, found):
         verdict = select(abs(found[0]) <= tolerance, 0.0, np.nan)
-        if any_lane(found[2]):
+        if any_lane(found[1]):
             for k in range(WIDTH):
                 if not is_histogram(target, min(row + k, last - 1)):
                     verdict = set_lane(verdict, k, np.nan)

@@ -25,6 +25,7 @@ class Ring(NamedTuple):
     place: np.ndarray
     edge: np.ndarray
     root: int
+    slots: int
 
 
 def prepare(arrays, n):
@@ -32,22 +33,21 @@ def prepare(arrays, n):
     slots = -(-n // WIDTH) * WIDTH
     length = np.zeros(slots)
     length[:n] = arrays.length
-    return Ring(length, float(length.sum()), np.arange(slots), np.arange(slots), 0), slots
+    return Ring(length, float(length.sum()), np.arange(slots), np.arange(slots), 0, slots)
 
 
 @njit(**sweeps.INLINE)
 def prefixes(source, n, buffer):
     """Leave the prefix sums in the buffer."""
-    prefix = moved = lanes(0.0)
+    prefix = lanes(0.0)
     negative = nowhere()
     for j in range(0, n, WIDTH):
         columns, signs = sweeps.block(source, j, n)
         negative |= signs
         for k, difference in enumerate(columns):
             prefix += difference
-            moved += abs(difference)
             put(buffer, j + k, prefix)
-    return prefix, moved, negative
+    return prefix, negative
 
 
 @njit(**sweeps.INLINE)
@@ -173,29 +173,29 @@ def idle_slope(buffer, space, n, c):
 
 def value(source, space, rho, n, buffer):
     """The prefix sums less their circulation are the flow; each edge adds its cost."""
-    balance, moved, negative = prefixes(source, n, buffer)
+    balance, negative = prefixes(source, n, buffer)
     c, _, _ = circulation(buffer, space, rho, n)
     total = lanes(0.0)
     for e in range(n):
         total += cost(get(buffer, e) - c, space.length[e], rho)
-    return total, (balance, moved, negative)
+    return total, (balance, negative)
 
 
 def flow(source, space, rho, n, buffer):
     """As `value`; and the flow stays in the buffer."""
-    balance, moved, negative = prefixes(source, n, buffer)
+    balance, negative = prefixes(source, n, buffer)
     c, _, _ = circulation(buffer, space, rho, n)
     total = lanes(0.0)
     for e in range(n):
         phi = get(buffer, e) - c
         put(buffer, e, phi)
         total += cost(phi, space.length[e], rho)
-    return total, (balance, moved, negative)
+    return total, (balance, negative)
 
 
 def potential(source, space, rho, n, buffer):
     """As `value`; and f falls by the slope of each edge on the way around, back to where it began."""
-    balance, moved, negative = prefixes(source, n, buffer)
+    balance, negative = prefixes(source, n, buffer)
     c, other, share = circulation(buffer, space, rho, n)
     idle = idle_slope(buffer, space, n, c) if rho == 1 else lanes(0.0)
     total = f = together = lanes(0.0)
@@ -210,7 +210,7 @@ def potential(source, space, rho, n, buffer):
             f -= slope(prefix - c, length, rho)
         else:
             f -= (1.0 - share) * slope(prefix - c, length, rho) + share * slope(prefix - other, length, rho)
-    return total, (balance, moved, negative), together / n
+    return total, (balance, negative), together / n
 
 
 sweeps.furnish(Ring, value=value, potential=potential, flow=flow)

@@ -7,10 +7,9 @@ columns at a time: two `Rows`, or the softmax of logits against a target. The ro
     potential(source, space, rho, n, buffer)      the value; the buffer holds the potential, up to a constant
     flow(source, space, rho, n, buffer)           the value; the buffer holds the flow
 
-where `space` is the room's tuple of arrays and `buffer` has a slot of `Lanes` for each bin or node. All return
-`total, (balance, moved, negative)`: the value; the mass of a less that of b; the sum of abs(a - b); and where a
-negative number may have been. The latter three let a kernel tell good rows from bad without a second pass.
-`potential` also returns the mean potential of the bins.
+where `space` is the room's tuple of arrays and `buffer` has `space.slots` slots of `Lanes`. All return
+`total, (balance, negative)`: the value; the mass of a less that of b; and where a negative number may have been, which
+lets a kernel tell good rows from bad without a second pass. `potential` also returns the mean potential of the bins.
 """
 
 from numba import types

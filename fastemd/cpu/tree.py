@@ -1,14 +1,15 @@
 """The tree: one sweep from the leaves to the root, and for the potential one back.
 
-Nodes are numbered depth first, a parent before its children. Going through the numbers backwards, every node has
-received the flow of its children when its turn comes, whatever the tree's shape or depth; going forwards, every
-node's parent already has its potential.
+Each bin hangs on an inner node: a leaf by the edge above it, a bin that is an inner node itself by an edge of length 0.
+So what a leaf sends up is done with as soon as it is loaded, and only inner nodes wait for their turn. These are
+numbered depth first, a parent before its children. Going through the numbers backwards, every node has received the
+flow of its children when its turn comes, whatever the tree's shape or depth; going forwards, every node's parent
+already has its potential.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ..laws import cost, slope
 from . import sweeps
@@ -16,63 +17,135 @@ from .lanes import WIDTH, get, lanes, nowhere, put
 
 
 class Tree(NamedTuple):
-    """For each node in depth-first order its parent (`up`) and the edge above it (`length`).
+    """The edges above inner nodes (`up`, `length`) and above bins (`onto`, `hang`), and the `total` of their lengths.
 
-    `place` and `edge` tell which slot holds a bin and an edge, `bare` lists the nodes that are no bins.
+    Slots 0, 1, ... hold the inner nodes, 0 the root; then come the bins, in slots `place`; `edge` tells which slot
+    has the flow of an edge, the last one that of all edges that never have any.
     """
 
     up: np.ndarray
     length: np.ndarray
+    onto: np.ndarray
+    hang: np.ndarray
+    total: float
     place: np.ndarray
     edge: np.ndarray
-    bare: np.ndarray
     root: int
+    slots: int
 
 
 def prepare(arrays, n):
-    """Pad `place` and `edge` to whole blocks of eight with one slot more than there are nodes."""
-    nodes = len(arrays.up)
-    bare = np.setdiff1d(np.arange(nodes), arrays.place, assume_unique=True)
-    return Tree(arrays.up, arrays.length, _padded(arrays.place, nodes), _padded(arrays.edge, nodes), bare, 0), nodes + 1
+    """Leave out what never has flow, and merge edges that always have the same.
+
+    Below a node without bins in its subtree nothing flows. A node that is no bin and has one child passes on just what
+    it gets: its edge is added to the child's. Bins are padded to whole blocks of eight columns that hang on the root.
+    """
+    parent, lengths, nodes = arrays.up.tolist(), arrays.length.tolist(), len(arrays.up)
+    bin_at = np.full(nodes, -1)
+    bin_at[arrays.place] = np.arange(n)
+    is_bin = (bin_at >= 0).tolist()
+    children, child = [0] * nodes, [0] * nodes  # how many have bins below them, and the last of these
+    for node in range(nodes - 1, 0, -1):
+        if is_bin[node] or children[node]:
+            children[parent[node]] += 1
+            child[parent[node]] = node
+    merged = [not is_bin[node] and children[node] == 1 for node in range(nodes)]
+    merged[0] = False
+    slot, up, length = [0] * nodes, [0], [0.0]
+    onto, hang = np.zeros(nodes, np.intp), np.zeros(nodes)
+    for node in range(1, nodes):
+        above = parent[node]
+        if merged[above]:
+            lengths[node] += lengths[above]
+            above = parent[node] = parent[above]
+        if children[node] and not merged[node]:
+            slot[node] = len(up)
+            up.append(slot[above])
+            length.append(lengths[node])
+        onto[node], hang[node] = (slot[node], 0.0) if children[node] else (slot[above], lengths[node])
+    blocks = -(-n // WIDTH) * WIDTH
+    none = len(up) + blocks
+    edge = [slot[node] if children[node] else len(up) + b if b >= 0 else none for node, b in enumerate(bin_at.tolist())]
+    for node in range(nodes - 1, 0, -1):
+        if merged[node]:
+            edge[node] = edge[child[node]]
+    edge[0] = none
+    return Tree(
+        np.array(up),
+        np.array(length),
+        _padded(onto[arrays.place], blocks),
+        _padded(hang[arrays.place], blocks),
+        float(arrays.length.sum()),
+        len(up) + np.arange(blocks),
+        _padded(np.array(edge)[arrays.edge], -(-nodes // WIDTH) * WIDTH),
+        0,
+        none + 1,
+    )
 
 
-def _padded(slots, spare):
-    whole = np.full(-(-len(slots) // WIDTH) * WIDTH, spare)
-    whole[: len(slots)] = slots
+def _padded(vector, size):
+    whole = np.zeros(size, vector.dtype)
+    whole[: len(vector)] = vector
     return whole
-
-
-@njit(**sweeps.INLINE)
-def scatter(source, space, n, buffer):
-    """Put the differences where their nodes are."""
-    moved = lanes(0.0)
-    negative = nowhere()
-    for node in space.bare:
-        put(buffer, node, lanes(0.0))
-    for j in range(0, n, WIDTH):
-        columns, signs = sweeps.block(source, j, n)
-        negative |= signs
-        for k, difference in enumerate(columns):
-            put(buffer, space.place[j + k], difference)
-            moved += abs(difference)
-    return moved, negative
 
 
 def value(source, space, rho, n, buffer):
     """Each node passes to its parent what its bins have too much; the edge between them adds its cost."""
-    moved, negative = scatter(source, space, n, buffer)
     total = lanes(0.0)
+    negative = nowhere()
+    for node in range(space.up.size):
+        put(buffer, node, lanes(0.0))
+    for j in range(0, n, WIDTH):
+        columns, signs = sweeps.block(source, j, n)
+        negative |= signs
+        for k, phi in enumerate(columns):
+            above = space.onto[j + k]
+            put(buffer, above, get(buffer, above) + phi)
+            total += cost(phi, space.hang[j + k], rho)
     for node in range(space.up.size - 1, 0, -1):
         phi = get(buffer, node)
         put(buffer, space.up[node], get(buffer, space.up[node]) + phi)
         total += cost(phi, space.length[node], rho)
-    return total, (get(buffer, 0), moved, negative)
+    return total, (get(buffer, 0), negative)
+
+
+def flow(source, space, rho, n, buffer):
+    """As `value`; the flow over each edge stays, and what reaches the root crosses none."""
+    total = lanes(0.0)
+    negative = nowhere()
+    for node in range(space.up.size):
+        put(buffer, node, lanes(0.0))
+    for j in range(0, n, WIDTH):
+        columns, signs = sweeps.block(source, j, n)
+        negative |= signs
+        for k, phi in enumerate(columns):
+            above = space.onto[j + k]
+            put(buffer, above, get(buffer, above) + phi)
+            total += cost(phi, space.hang[j + k], rho)
+            put(buffer, space.place[j + k], phi)
+    for node in range(space.up.size - 1, 0, -1):
+        phi = get(buffer, node)
+        put(buffer, space.up[node], get(buffer, space.up[node]) + phi)
+        total += cost(phi, space.length[node], rho)
+    balance = get(buffer, 0)
+    put(buffer, space.slots - 1, lanes(0.0))
+    return total, (balance, negative)
 
 
 def potential(source, space, rho, n, buffer):
-    """As `value`, leaving slopes behind; on the way back each node adds its slope to its parent's potential."""
-    moved, negative = scatter(source, space, n, buffer)
+    """As `value`, leaving slopes behind; on the way back each slope is added to the potential of the node above."""
     total = lanes(0.0)
+    negative = nowhere()
+    for node in range(space.up.size):
+        put(buffer, node, lanes(0.0))
+    for j in range(0, n, WIDTH):
+        columns, signs = sweeps.block(source, j, n)
+        negative |= signs
+        for k, phi in enumerate(columns):
+            above = space.onto[j + k]
+            put(buffer, above, get(buffer, above) + phi)
+            total += cost(phi, space.hang[j + k], rho)
+            put(buffer, space.place[j + k], slope(phi, space.hang[j + k], rho))
     for node in range(space.up.size - 1, 0, -1):
         phi = get(buffer, node)
         put(buffer, space.up[node], get(buffer, space.up[node]) + phi)
@@ -84,15 +157,10 @@ def potential(source, space, rho, n, buffer):
         put(buffer, node, get(buffer, node) + get(buffer, space.up[node]))
     together = lanes(0.0)
     for i in range(n):
-        together += get(buffer, space.place[i])
-    return total, (balance, moved, negative), together / n
-
-
-def flow(source, space, rho, n, buffer):
-    """As `value`; what reaches the root crosses no edge."""
-    total, found = sweeps.value(source, space, rho, n, buffer)
-    put(buffer, 0, lanes(0.0))
-    return total, found
+        f = get(buffer, space.place[i]) + get(buffer, space.onto[i])
+        put(buffer, space.place[i], f)
+        together += f
+    return total, (balance, negative), together / n
 
 
 sweeps.furnish(Tree, value=value, potential=potential, flow=flow)

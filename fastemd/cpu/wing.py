@@ -15,7 +15,7 @@ from .lanes import WIDTH
 
 ROOMS = {"chain": chain, "ring": ring, "tree": tree}
 BUFFER = array(np.float64, 1, "C")
-FLAGS = {"gradient": (types.intp, types.boolean), "logits": (types.intp,)}
+FLAGS = {"gradient": (types.intp, types.intp)}
 
 
 class Plan(NamedTuple):
@@ -24,7 +24,6 @@ class Plan(NamedTuple):
     kernel: Callable[..., None]
     factors: Callable[..., None] | None
     space: Any
-    slots: int
     buffer: int
 
     def call(
@@ -42,9 +41,8 @@ class Plan(NamedTuple):
             if normalized and self.factors is not None:
                 weigh[side] = np.empty(len(x))
                 self.factors((x, y)[side], weigh[side], 0, len(x))
-        flags = (self.slots,) if job.kernel == "logits" else job.flags
         written = (values,) if out is None else (values, out)
-        self.kernel(x, y, *weigh, self.space, job.rho, job.tolerance, *flags, *written, buffer, 0, len(x))
+        self.kernel(x, y, *weigh, self.space, job.rho, job.tolerance, *job.flags, *written, buffer, 0, len(x))
 
 
 def plan(job: Any, dtype: np.dtype, classes: bool) -> Plan:
@@ -63,7 +61,7 @@ def plan(job: Any, dtype: np.dtype, classes: bool) -> Plan:
 def _plan(job: Any, dtype: np.dtype, law: int, classes: bool) -> Plan:
     if "cpu" not in job.space.kept:
         job.space.kept["cpu"] = ROOMS[job.space.kind].prepare(job.space.arrays, job.space.n)
-    space, slots = job.space.kept["cpu"]
+    space = job.space.kept["cpu"]
     rows, vector, factor = array(dtype, 2), array(dtype, 1), array(np.float64, 1)
     signature = (
         rows,
@@ -82,8 +80,7 @@ def _plan(job: Any, dtype: np.dtype, law: int, classes: bool) -> Plan:
         entry(getattr(kernels, job.kernel), signature),
         entry(kernels.factors, (rows, factor, types.intp, types.intp)) if any(job.normalized) else None,
         space,
-        slots,
-        (2 if job.kernel == "logits" else 1) * slots * WIDTH,
+        (2 if job.kernel == "logits" else 1) * space.slots * WIDTH,
     )
 
 
