@@ -14,10 +14,10 @@ from .lanes import WIDTH, lanes, nowhere, put
 
 
 class Chain(NamedTuple):
-    """The edge after each bin (`length`), the sum of them, and where the buffer holds bins, edges and the root."""
+    """The edge after each bin (`length`), the length of the whole (`reach`), and where the buffer holds what."""
 
     length: np.ndarray
-    total: float
+    reach: float
     place: np.ndarray
     edge: np.ndarray
     root: int

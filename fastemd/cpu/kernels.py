@@ -36,23 +36,29 @@ def is_bad(a, b, row, tolerance):
 
 
 @njit(**sweeps.INLINE)
-def all_surely_good(space, rho, tolerance, total, balance, negative):
-    """Whether eight rows need no second look.
+def surely_equal(space, rho, tolerance, total, balance):
+    """Whether the value alone shows that the masses of eight rows are equal enough.
 
-    No flow is more than the mass, so `total <= length of all edges * mass**rho`. Masses whose difference would cost
-    less than `tolerance**rho * total`, if it flowed over every edge, thus differ by less than `tolerance * mass`.
+    No unit of mass costs more than `space.reach`, so `total <= reach * mass**rho`. Masses whose difference would cost
+    less than `tolerance**rho * total` on so long a way thus differ by less than `tolerance * mass`.
     """
-    surely = cost(balance, space.total, rho) < tolerance**rho * total
-    return all_lanes(surely | (balance == 0.0)) and not any_lane(negative)
+    return all_lanes((cost(balance, space.reach, rho) < tolerance**rho * total) | (balance == 0.0))
 
 
 @njit(nogil=True)
-def second_look(a, b, row, last, tolerance):
-    """0 for a good row, NaN for a bad one."""
-    verdict = lanes(0.0)
-    for k in range(WIDTH):
-        if is_bad(a, b, min(row + k, last - 1), tolerance):
-            verdict = set_lane(verdict, k, np.nan)
+def second_look(a, b, row, last, tolerance, balance, negative):
+    """0 for a good row, NaN for a bad one: first by the mass of a, then each row by itself."""
+    verdict, mass = lanes(0.0), lanes(0.0)
+    if not any_lane(negative):
+        x = rows(a, row, last, None)
+        for j in range(0, a.shape[1], WIDTH):
+            block, _ = columns(x, j, a.shape[1])
+            for part in block:
+                mass += part
+    if not all_lanes(abs(balance) < tolerance * mass):
+        for k in range(WIDTH):
+            if is_bad(a, b, min(row + k, last - 1), tolerance):
+                verdict = set_lane(verdict, k, np.nan)
     return verdict
 
 
@@ -66,9 +72,9 @@ def judge(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, found
 @overload(judge, jit_options=sweeps.INLINE)
 def _judge(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, found):
     def plain(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, found):
-        if all_surely_good(space, rho, tolerance, total, found[0], found[1]):
+        if surely_equal(space, rho, tolerance, total, found[0]) and not any_lane(found[1]):
             return lanes(0.0)
-        return second_look(a, b, row, last, tolerance)
+        return second_look(a, b, row, last, tolerance, found[0], found[1])
 
     def weighted(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, found):
         return 0.0 * (pick(weigh_a, row, last) + pick(weigh_b, row, last))

@@ -18,10 +18,10 @@ EPSILON = np.finfo(np.float64).eps
 
 
 class Ring(NamedTuple):
-    """The edge after each bin (`length`), the sum of them, and where the buffer holds bins, edges and bin 0."""
+    """The edge after each bin (`length`), the way around (`reach`), and where the buffer holds what."""
 
     length: np.ndarray
-    total: float
+    reach: float
     place: np.ndarray
     edge: np.ndarray
     root: int
@@ -70,8 +70,8 @@ def median(buffer, space, n):
     What rounding may take from a sum of n lengths is allowed for, so that an even split is seen as one.
     """
     low, high = extremes(buffer, n)
-    half = space.total * (0.5 - n * EPSILON)
-    under, upto = lanes(0.0), lanes(space.total)
+    half = space.reach * (0.5 - n * EPSILON)
+    under, upto = lanes(0.0), lanes(space.reach)
     count = 0
     while any_lane(low < high):
         count += 1
@@ -98,7 +98,7 @@ def mean(buffer, space, n):
     moment = lanes(0.0)
     for e in range(n):
         moment += get(buffer, e) * space.length[e]
-    return moment / space.total
+    return moment / space.reach
 
 
 @njit(**sweeps.INLINE)
@@ -150,7 +150,7 @@ def root(buffer, space, rho, n):
 def circulation(buffer, space, rho, n):
     """The circulation c, 0 where no edge has a length; and, as `root`, another c and the share of its slopes."""
     c = other = share = lanes(0.0)
-    if space.total > 0.0:
+    if space.reach > 0.0:
         if rho == 1:
             c = other = median(buffer, space, n)
         elif rho == 2:

@@ -17,7 +17,7 @@ from .lanes import WIDTH, get, lanes, nowhere, put
 
 
 class Tree(NamedTuple):
-    """The edges above inner nodes (`up`, `length`) and above bins (`onto`, `hang`), and the `total` of their lengths.
+    """The edges above inner nodes (`up`, `length`) and above bins (`onto`, `hang`); no way is longer than `reach`.
 
     Slots 0, 1, ... hold the inner nodes, 0 the root; then come the bins, in slots `place`; `edge` tells which slot
     has the flow of an edge, the last one that of all edges that never have any.
@@ -27,7 +27,7 @@ class Tree(NamedTuple):
     length: np.ndarray
     onto: np.ndarray
     hang: np.ndarray
-    total: float
+    reach: float
     place: np.ndarray
     edge: np.ndarray
     root: int
@@ -51,10 +51,12 @@ def prepare(arrays, n):
             child[parent[node]] = node
     merged = [not is_bin[node] and children[node] == 1 for node in range(nodes)]
     merged[0] = False
+    depth = [0.0] * nodes
     slot, up, length = [0] * nodes, [0], [0.0]
     onto, hang = np.zeros(nodes, np.intp), np.zeros(nodes)
     for node in range(1, nodes):
         above = parent[node]
+        depth[node] = depth[above] + lengths[node]
         if merged[above]:
             lengths[node] += lengths[above]
             above = parent[node] = parent[above]
@@ -63,6 +65,7 @@ def prepare(arrays, n):
             up.append(slot[above])
             length.append(lengths[node])
         onto[node], hang[node] = (slot[node], 0.0) if children[node] else (slot[above], lengths[node])
+    height = max(depth)
     blocks = -(-n // WIDTH) * WIDTH
     none = len(up) + blocks
     edge = [slot[node] if children[node] else len(up) + b if b >= 0 else none for node, b in enumerate(bin_at.tolist())]
@@ -75,7 +78,7 @@ def prepare(arrays, n):
         np.array(length),
         _padded(onto[arrays.place], blocks),
         _padded(hang[arrays.place], blocks),
-        float(arrays.length.sum()),
+        2.0 * height,
         len(up) + np.arange(blocks),
         _padded(np.array(edge)[arrays.edge], -(-nodes // WIDTH) * WIDTH),
         0,
