@@ -53,9 +53,15 @@ ARITHMETIC = {
     "at most": (of_two(lambda x, y: select(x <= y, 1.0, 0)), lambda x, y: np.where(x <= y, 1.0, 0.0)),
     "equal": (of_two(lambda x, y: select(x == y, 1.0, 0)), lambda x, y: np.where(x == y, 1.0, 0.0)),
     "above": (of_two(lambda x, y: select(x > y, x, 0.5)), lambda x, y: np.where(x > y, x, 0.5)),
-    "at least": (of_two(lambda x, y: select(0.0 >= y, x, y)), lambda x, y: np.where(0.0 >= y, x, y)),
-    "both": (of_two(lambda x, y: select((x > 0.0) & (y > 0.0), 1, 0)), lambda x, y: np.where((x > 0) & (y > 0), 1.0, 0.0)),
-    "either": (of_two(lambda x, y: select((x > 0.0) | (y > 0.0), 1, 0)), lambda x, y: np.where((x > 0) | (y > 0), 1.0, 0.0)),
+    "at least": (of_two(lambda x, y: select(y <= 0.0, x, y)), lambda x, y: np.where(y <= 0.0, x, y)),
+    "both": (
+        of_two(lambda x, y: select((x > 0.0) & (y > 0.0), 1, 0)),
+        lambda x, y: np.where((x > 0) & (y > 0), 1.0, 0.0),
+    ),
+    "either": (
+        of_two(lambda x, y: select((x > 0.0) | (y > 0.0), 1, 0)),
+        lambda x, y: np.where((x > 0) | (y > 0), 1.0, 0.0),
+    ),
     "nowhere": (of_two(lambda x, y: select(nowhere(), x, y)), lambda x, y: y),
     "set_lane": (of_two(lambda x, y: set_lane(x, 5, 9.0)), lambda x, y: np.where(np.arange(WIDTH) == 5, 9.0, x)),
 }

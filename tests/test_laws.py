@@ -16,7 +16,8 @@ exponents = st.one_of(st.sampled_from([1, 2, 1.0, 2.0]), st.floats(1.0, 4.0))
 
 
 @pytest.mark.parametrize(
-    ("phi", "expected"), [(3.0, 1.0), (-0.5, -1.0), (0.0, 0.0), (-0.0, 0.0), (5e-324, 1.0), (math.inf, 1.0), (-math.inf, -1.0)]
+    ("phi", "expected"),
+    [(3.0, 1.0), (-0.5, -1.0), (0.0, 0.0), (-0.0, 0.0), (5e-324, 1.0), (math.inf, 1.0), (-math.inf, -1.0)],
 )
 def test_sign_is_minus_one_zero_or_one(phi, expected):
     assert sign(phi) == expected
@@ -84,6 +85,8 @@ def test_nan_in_is_nan_out(length, rho):
 def test_short_forms_of_the_law_are_the_general_one(phi, length, rho):
     general = math.nextafter(rho, 3.0)
     far = 8 + abs(math.log(max(abs(phi), math.ulp(0.0))))
-    assert abs(cost(phi, length, general) - cost(phi, length, rho)) <= tolerance(np.float64, far, cost(phi, length, rho), 1)
+    assert abs(cost(phi, length, general) - cost(phi, length, rho)) <= tolerance(
+        np.float64, far, cost(phi, length, rho), 1
+    )
     expected = slope(phi, length, rho)
     assert abs(slope(phi, length, general) - expected) <= tolerance(np.float64, far, abs(expected), 1)

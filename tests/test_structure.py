@@ -23,7 +23,7 @@ def named(path):
 
 
 def imported(path):
-    """Full names of the modules that a file imports anywhere, type checking set aside; and of what it takes from them."""
+    """Full names of all that a file imports anywhere, type checking set aside."""
     tree = ast.parse(path.read_text())
     package = named(path).split(".") if path.name == "__init__.py" else named(path).split(".")[:-1]
     checking = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
@@ -94,7 +94,9 @@ def test_importing_fastemd_brings_in_nothing_heavy():
     assert not {name.split(".")[0] for name in done.stdout.split()} & heavy
 
 
-@pytest.mark.parametrize("use", ["fe.Chain(3)", "fe.Tree([-1, 0], [0, 1]).cost_matrix()", "fe.reference.emd([1], [1], fe.Chain(1))"])
+@pytest.mark.parametrize(
+    "use", ["fe.Chain(3)", "fe.Tree([-1, 0], [0, 1]).cost_matrix()", "fe.reference.emd([1], [1], fe.Chain(1))"]
+)
 def test_spaces_and_reference_do_without_a_compiler(use):
     code = f"import sys, fastemd as fe; {use}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -107,8 +109,11 @@ def keywords(path):
         if isinstance(node, ast.keyword):
             yield node.arg, ast.unparse(node.value)
         elif isinstance(node, ast.Dict):
-            yield from ((k.value, ast.unparse(v)) for k, v in zip(node.keys, node.values, strict=True)
-                        if isinstance(k, ast.Constant))
+            yield from (
+                (k.value, ast.unparse(v))
+                for k, v in zip(node.keys, node.values, strict=True)
+                if isinstance(k, ast.Constant)
+            )
 
 
 def test_no_kernel_is_parallel_or_forgets_nan():
@@ -153,7 +158,9 @@ def test_every_public_name_tells_its_arguments_answer_and_errors_and_shows_an_ex
         assert f"\n{section}\n{'-' * len(section)}\n" in text, f"{name} has no section {section}"
     assert ">>> " in text
     for parameter in takes:
-        assert parameter in text.partition("Parameters\n")[2].partition("\nRaises")[0], f"{name} does not tell {parameter}"
+        assert parameter in text.partition("Parameters\n")[2].partition("\nRaises")[0], (
+            f"{name} does not tell {parameter}"
+        )
 
 
 @pytest.mark.parametrize("name", fe.reference.__all__)

@@ -11,7 +11,14 @@ from kernel_problems import calls, sentinels
 import fastemd as fe
 from fastemd.spaces import Chain, Ring, Tree
 
-SPACES = [Chain(3), Chain(8), Ring(3), Ring(8), Tree([-1, 0, 0], [0, 1, 1]), Tree(np.arange(-1, 8), np.ones(9), range(8))]
+SPACES = [
+    Chain(3),
+    Chain(8),
+    Ring(3),
+    Ring(8),
+    Tree([-1, 0, 0], [0, 1, 1]),
+    Tree(np.arange(-1, 8), np.ones(9), range(8)),
+]
 FUNCTIONS = [fe.emd, fe.emd_value_and_grad, fe.flow, fe.potential, fe.plan, fe.check]
 
 
@@ -97,7 +104,6 @@ def test_row_without_mass_cannot_be_normalized(function, name):
         with pytest.raises(ValueError) as error:
             function(a, b, space, mass="normalize")
         says(error, f"{name}[5] (row 5) has mass 0", "mass='normalize' cannot divide", "drop the row")
-
 
 
 @pytest.mark.parametrize("mass", ["equal", "normalize", "root"])

@@ -16,7 +16,8 @@ from numba.extending import overload
 from ..laws import CENTRED, EXPECTED, WRT_A, WRT_B, cost
 from . import chain, ring, sweeps, tree  # noqa: F401  (the rooms furnish the sweeps)
 from .blocks import affine, gather, minus, one_hot, run, times
-from .lanes import WIDTH, Lanes, all_lanes, any_lane, exp, get, lanes, nowhere, put, select, set_lane
+from .lanes import INLINE, WIDTH, Lanes, all_lanes, any_lane, get, lanes, nowhere, put, select, set_lane
+from .powers import exp
 from .rows import columns, pick, rows, spread, store
 
 BUFFER = types.float64[::1]
@@ -35,7 +36,7 @@ def is_bad(a, b, row, tolerance):
     return not abs(mass_a - mass_b) <= tolerance * max(mass_a, mass_b)
 
 
-@njit(**sweeps.INLINE)
+@njit(**INLINE)
 def surely_equal(space, rho, tolerance, total, balance):
     """Whether the value alone shows that the masses of eight rows are equal enough.
 
@@ -69,7 +70,7 @@ def judge(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, found
     """
 
 
-@overload(judge, jit_options=sweeps.INLINE)
+@overload(judge, jit_options=INLINE)
 def _judge(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, found):
     def plain(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, found):
         if surely_equal(space, rho, tolerance, total, found[0]) and not any_lane(found[1]):
@@ -82,7 +83,7 @@ def _judge(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, foun
     return plain if isinstance(weigh_a, types.NoneType) else weighted
 
 
-@njit(**sweeps.INLINE)
+@njit(**INLINE)
 def write(out, row, last, buffer, slots, shift, factor):
     """Round (slot - shift) * factor into the rows of `out`; its column i is in the buffer's slot slots[i]."""
     n = out.shape[1]
@@ -91,7 +92,7 @@ def write(out, row, last, buffer, slots, shift, factor):
         store(into, j, n, affine(gather(buffer, slots, j), shift, factor))
 
 
-@njit(**sweeps.INLINE)
+@njit(**INLINE)
 def expectation(x, buffer, place, n):
     """The mean potential of the mass in the `Rows` x."""
     total = lanes(0.0)
@@ -170,7 +171,7 @@ def length_gradient(a, b, weigh_a, weigh_b, space, rho, tolerance, values, out, 
         write(out, row, last, buffer, space.edge, verdict, lanes(1.0))
 
 
-@njit(**sweeps.INLINE)
+@njit(**INLINE)
 def softmax(x, n, chances):
     """Leave exp(x - max x) in the buffer `chances`, 0 from n on, and return what makes it sum to 1."""
     top = lanes(-np.inf)
@@ -213,7 +214,7 @@ def logits(z, target, weigh_z, weigh, space, rho, tolerance, values, out, buffer
             store(into, j, n, times(affine(run(chances, j), lanes(0.0), lanes(1.0)), f))
 
 
-@overload(sweeps.block, jit_options=sweeps.INLINE)
+@overload(sweeps.block, jit_options=INLINE)
 def _softmax_less_target(source, j, n):
     """Columns of p - target, for the source (chances, what makes them sum to 1, target)."""
     if source[0] != BUFFER:
@@ -235,7 +236,7 @@ def aims(target, row, last, weigh):
     """The target of eight rows: their classes in lanes, or `Rows` of histograms."""
 
 
-@overload(aims, jit_options=sweeps.INLINE)
+@overload(aims, jit_options=INLINE)
 def _aims(target, row, last, weigh):
     if target.ndim == 1:
         return lambda target, row, last, weigh: pick(target, row, last)
@@ -255,7 +256,7 @@ def judge_target(target, row, last, tolerance, aim, n, found):
     """0 where the target is a class or a histogram of mass 1, NaN elsewhere."""
 
 
-@overload(judge_target, jit_options=sweeps.INLINE)
+@overload(judge_target, jit_options=INLINE)
 def _judge_target(target, row, last, tolerance, aim, n, found):
     if aim == Lanes:
         return lambda target, row, last, tolerance, aim, n, found: select((aim >= 0.0) & (aim < n), 0.0, np.nan)

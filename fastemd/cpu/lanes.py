@@ -2,23 +2,25 @@
 
 A sweep along a chain or a tree is sequential, which no compiler vectorises; but the rows of a batch are independent,
 so eight of them can sweep together. Numba has no vector type. This file gives it one, `Lanes`, by numba's extension
-API and LLVM's vector types, with just the arithmetic that the kernels use: `+ - * / **`, `abs`, comparisons to a
-`Mask`, `select`, `exp`. Every lane does what a scalar would do, in the same order and without contraction, so a
-row's answer has the same bits whichever rows stand beside it.
+API and LLVM's vector types, with just the arithmetic that the kernels use: `+ - * /`, `abs`, comparisons to a `Mask`,
+`select`. Every lane does what a scalar would do, in the same order and without contraction, so a row's answer has the
+same bits whichever rows stand beside it.
 
-`fastemd.laws` is compiled for lanes here; `fastemd.cpu.rows` brings rows into lanes and back.
+`fastemd.laws` is compiled for lanes here; `fastemd.cpu.powers` adds `**` and `exp`, and `fastemd.cpu.rows` brings rows
+into lanes and back.
 """
 
 import operator
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
 from .. import laws
 
 WIDTH = 8
+INLINE = {"nogil": True, "forceinline": True}
 
 
 class Vector(types.Type):
@@ -39,6 +41,7 @@ class VectorModel(models.PrimitiveModel):
 
 Lanes = Vector("Lanes", ir.DoubleType())
 Mask = Vector("Mask", ir.IntType(1))
+WHOLE = ir.VectorType(ir.IntType(64), WIDTH)
 
 
 def splat(builder, number):
@@ -92,7 +95,6 @@ _binary(Lanes, ir.IRBuilder.fadd, operator.add, operator.iadd)
 _binary(Lanes, ir.IRBuilder.fsub, operator.sub, operator.isub)
 _binary(Lanes, ir.IRBuilder.fmul, operator.mul, operator.imul)
 _binary(Lanes, ir.IRBuilder.fdiv, operator.truediv, operator.itruediv)
-_binary(Lanes, lambda builder, x, y: call(builder, "llvm.pow", [x, y]), operator.pow)
 for _symbol, _operator in (
     ("<", operator.lt),
     ("<=", operator.le),
@@ -236,43 +238,6 @@ def set_lane(typing, x, k, number):
         return builder.insert_element(arguments[0], arguments[2], arguments[1])
 
     return Lanes(x, types.intp, types.float64), codegen
-
-
-@intrinsic
-def _nearest(typing, x):
-    return Lanes(x), lambda context, builder, signature, arguments: call(builder, "llvm.rint", arguments)
-
-
-@intrinsic
-def _power_of_two(typing, k):
-    """2**k for whole k in -1022..1023, made by writing the exponent bits."""
-
-    def codegen(context, builder, signature, arguments):
-        whole = ir.VectorType(ir.IntType(64), WIDTH)
-        exponent = builder.add(builder.fptosi(arguments[0], whole), ir.Constant(whole, [1023] * WIDTH))
-        return builder.bitcast(builder.shl(exponent, ir.Constant(whole, [52] * WIDTH)), Lanes.llvm)
-
-    return Lanes(k), codegen
-
-
-LOG2_E = 1.4426950408889634
-LN_2_HIGH = 0.6931471803691238  # ln 2 to 33 bits, so that k * LN_2_HIGH is exact
-LN_2_LOW = 1.9082149292705877e-10  # what is left of ln 2
-TAYLOR = tuple(1.0 / f for f in (479001600, 39916800, 3628800, 362880, 40320, 5040, 720, 120, 24, 6, 2, 1, 1))
-
-
-@njit(nogil=True)
-def exp(x):
-    """e**x for x <= 0 within 2 ulps; 0 below -708, where e**x is no normal float64 any more; NaN for NaN.
-
-    x = k ln 2 + r with whole k and abs(r) <= 0.35, where 13 terms of the series leave less than 2e-16.
-    """
-    k = _nearest(select(x < -708.0, 0.0, x) * LOG2_E)
-    r = select(x < -708.0, 0.0, x) - k * LN_2_HIGH - k * LN_2_LOW
-    p = lanes(1.0 / 6227020800.0)
-    for coefficient in TAYLOR:
-        p = p * r + coefficient
-    return select(x < -708.0, 0.0, p * _power_of_two(k))
 
 
 def slot(context, builder, array_type, array, i):

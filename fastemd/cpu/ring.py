@@ -12,7 +12,7 @@ from numba import njit
 
 from ..laws import cost, sign, slope
 from . import sweeps
-from .lanes import WIDTH, any_lane, get, lanes, maximum, minimum, nowhere, put, select
+from .lanes import INLINE, WIDTH, any_lane, get, lanes, maximum, minimum, nowhere, put, select
 
 EPSILON = np.finfo(np.float64).eps
 
@@ -36,7 +36,7 @@ def prepare(arrays, n):
     return Ring(length, float(length.sum()), np.arange(slots), np.arange(slots), 0, slots)
 
 
-@njit(**sweeps.INLINE)
+@njit(**INLINE)
 def prefixes(source, n, buffer):
     """Leave the prefix sums in the buffer."""
     prefix = lanes(0.0)
@@ -50,7 +50,7 @@ def prefixes(source, n, buffer):
     return prefix, negative
 
 
-@njit(**sweeps.INLINE)
+@njit(**INLINE)
 def extremes(buffer, n):
     """The smallest and the largest prefix sum; NaN stays NaN."""
     low = high = get(buffer, 0)
@@ -61,7 +61,7 @@ def extremes(buffer, n):
     return low, high
 
 
-@njit(**sweeps.INLINE)
+@njit(**INLINE)
 def median(buffer, space, n):
     """The smallest prefix sum that, with those below it, holds half of the total length.
 
@@ -92,7 +92,7 @@ def median(buffer, space, n):
     return high
 
 
-@njit(**sweeps.INLINE)
+@njit(**INLINE)
 def mean(buffer, space, n):
     """The mean of the prefix sums, weighted by length."""
     moment = lanes(0.0)
@@ -101,7 +101,7 @@ def mean(buffer, space, n):
     return moment / space.reach
 
 
-@njit(**sweeps.INLINE)
+@njit(**INLINE)
 def slopes(buffer, space, rho, n, c):
     """The sum of the slopes at circulation c, which falls as c grows."""
     total = lanes(0.0)
@@ -110,7 +110,7 @@ def slopes(buffer, space, rho, n, c):
     return total
 
 
-@njit(**sweeps.INLINE)
+@njit(**INLINE)
 def root(buffer, space, rho, n):
     """Where the sum of slopes is 0: the closest c found, the end beyond the zero, and the share of its slopes.
 
@@ -146,7 +146,7 @@ def root(buffer, space, rho, n):
     return select(first, x1, x2), select(first, x2, x1), share
 
 
-@njit(**sweeps.INLINE)
+@njit(**INLINE)
 def circulation(buffer, space, rho, n):
     """The circulation c, 0 where no edge has a length; and, as `root`, another c and the share of its slopes."""
     c = other = share = lanes(0.0)
@@ -160,7 +160,7 @@ def circulation(buffer, space, rho, n):
     return c, other, share
 
 
-@njit(**sweeps.INLINE)
+@njit(**INLINE)
 def idle_slope(buffer, space, n, c):
     """At rho = 1, the slope per length of the edges without flow that makes all slopes sum to 0."""
     missing = idle = lanes(0.0)

@@ -19,7 +19,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-from .lanes import WIDTH, Lanes, Mask, lanes, splat
+from .lanes import INLINE, WIDTH, Lanes, Mask, lanes, splat
 
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 LLVM_FLOAT = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
@@ -174,7 +174,7 @@ _eight = _loader(lambda builder, x: x, partial=False)
 _rest = _loader(lambda builder, x: x, partial=True)
 
 
-@njit(nogil=True, forceinline=True)
+@njit(**INLINE)
 def differences(x, y, j, n):
     """Columns j..j+7 of x - y, each as `Lanes`, 0 from column n on; and where x or y may be negative."""
     if j + WIDTH <= n:
@@ -182,7 +182,7 @@ def differences(x, y, j, n):
     return _difference_of_rest((x, y), j, n)
 
 
-@njit(nogil=True, forceinline=True)
+@njit(**INLINE)
 def columns(x, j, n):
     """Columns j..j+7 of x, each as `Lanes`, 0 from column n on; and where x may be negative."""
     if j + WIDTH <= n:
@@ -224,7 +224,7 @@ _store_eight = _storer(partial=False)
 _store_rest = _storer(partial=True)
 
 
-@njit(nogil=True, forceinline=True)
+@njit(**INLINE)
 def store(out, j, n, block):
     """Write columns j..j+7, rounded to the array's dtype, into the `Rows` out; nothing from column n on."""
     if j + WIDTH <= n:
@@ -273,7 +273,7 @@ def pick(x, first, last):
     """x[first], ..., x[first + 7] of a vector, the last one standing in for those missing; 1 where x is None."""
 
 
-@overload(pick, jit_options={"nogil": True, "forceinline": True})
+@overload(pick, jit_options=INLINE)
 def _picked(x, first, last):
     if isinstance(x, types.NoneType):
         return lambda x, first, last: lanes(1.0)

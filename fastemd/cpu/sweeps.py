@@ -15,9 +15,8 @@ lets a kernel tell good rows from bad without a second pass. `potential` also re
 from numba import types
 from numba.extending import overload
 
+from .lanes import INLINE
 from .rows import Rows, differences
-
-INLINE = {"nogil": True, "forceinline": True}
 
 
 def block(source, j, n):
