@@ -90,7 +90,9 @@ def tree_gradient(name: str, make: Callable[[], fe.Tree], sizes: Sizes) -> Conte
     made.job.opponents = {
         "scalar, all nodes up and down": scalar.reused_output(made.a, made.b, space),
         "lanes, all nodes up and down": _gradient(made, lane.TREE_NODE_BY_NODE),
-        f"the same, contracted to {short.n_nodes:,} nodes": _reusing(made, lane.TREE_NODE_BY_NODE.space(short, GRADIENT)),
+        f"the same, contracted to {short.n_nodes:,} nodes": _reusing(
+            made, lane.TREE_NODE_BY_NODE.space(short, GRADIENT)
+        ),
         "lanes, prefix sums for inner nodes": _gradient(made, lane.TREE_BY_PREFIX_SUMS),
     }
     return made

@@ -18,17 +18,17 @@ from numba import njit
 import fastemd as fe
 from fastemd.cpu import chain, kernels, ring, sweeps, tree, wing
 from fastemd.cpu.blocks import run
-from fastemd.cpu.lanes import WIDTH, any_lane, get, lanes, nowhere, put, select
+from fastemd.cpu.lanes import INLINE, WIDTH, any_lane, get, lanes, nowhere, put, select
 from fastemd.cpu.rows import rows, spread, store
 from fastemd.laws import cost, slope
 
 from .variants_rows import Narrow, Unfetched, fetching_next_rows
 
 Space = fe.Chain | fe.Ring | fe.Tree
-_shipped_value = njit(**sweeps.INLINE)(kernels.value.py_func)
-_shipped_gradient = njit(**sweeps.INLINE)(kernels.gradient.py_func)
-_chain_value = njit(**sweeps.INLINE)(chain.value)
-_tree_potential = njit(**sweeps.INLINE)(tree.potential)
+_shipped_value = njit(**INLINE)(kernels.value.py_func)
+_shipped_gradient = njit(**INLINE)(kernels.gradient.py_func)
+_chain_value = njit(**INLINE)(chain.value)
+_tree_potential = njit(**INLINE)(tree.potential)
 
 
 @njit(nogil=True)
@@ -37,10 +37,8 @@ def _value(a, b, weigh_a, weigh_b, space, rho, tolerance, values, buffer, first,
 
 
 @njit(nogil=True)
-def _gradient(a, b, weigh_a, weigh_b, space, rho, tolerance, baseline, wrt_b, values, out, buffer, first, last):
-    _shipped_gradient(
-        a, b, weigh_a, weigh_b, space, 1, tolerance, baseline, wrt_b, values, out, buffer, first, last
-    )
+def _gradient(a, b, weigh_a, weigh_b, space, rho, tolerance, baseline, wrt, values, out, buffer, first, last):
+    _shipped_gradient(a, b, weigh_a, weigh_b, space, 1, tolerance, baseline, wrt, values, out, buffer, first, last)
 
 
 class Variant:
@@ -117,7 +115,7 @@ CHAIN_NARROW = Variant("chain", _value, value=_narrow)
 
 
 @njit(nogil=True)
-def _recomputing(a, b, weigh_a, weigh_b, space, rho, tolerance, baseline, wrt_b, values, out, buffer, first, last):
+def _recomputing(a, b, weigh_a, weigh_b, space, rho, tolerance, baseline, wrt, values, out, buffer, first, last):
     """The first pass over a and b only finds the mean of the potential; a second one computes it again and stores it."""
     n = a.shape[1]
     for row in range(first, last, WIDTH):
@@ -156,9 +154,8 @@ def _every_node(arrays, n):
     place = np.full(-(-n // WIDTH) * WIDTH, nodes)
     place[:n] = arrays.place
     bare = np.setdiff1d(np.arange(nodes), arrays.place, assume_unique=True)
-    total = float(arrays.length.sum())
     own = {"up": arrays.up, "length": arrays.length, "bare": bare}
-    return own | {"total": total, "place": place, "root": 0, "slots": nodes + 1}
+    return own | {"reach": tree.prepare(arrays, n).reach, "place": place, "root": 0, "slots": nodes + 1}
 
 
 def _node_by_node(source, space, rho, n, buffer):
@@ -254,7 +251,7 @@ def _bisected(source, space, rho, n, buffer):
         weight = lanes(0.0)
         for e in range(n):
             weight += select(get(buffer, e) <= middle, space.length[e], 0.0)
-        reached = 0.5 * space.total <= weight
+        reached = 0.5 * space.reach <= weight
         high = select(reached, middle, high)
         low = select(reached, low, middle)
     total = lanes(0.0)

@@ -12,7 +12,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from fastemd.cpu import rows, sweeps
-from fastemd.cpu.lanes import WIDTH, Lanes, Mask
+from fastemd.cpu.lanes import INLINE, WIDTH, Lanes, Mask
 from fastemd.cpu.rows import COLUMNS
 
 
@@ -38,7 +38,10 @@ def _loader(*, fetched, narrow):
             values = cgutils.unpack_tuple(builder, arguments[0], 2)
             loaded, differences = [], []
             for k in range(WIDTH):
-                here = [_load(builder, kind, value, k, arguments[1], fetched) for kind, value in zip(pair, values, strict=True)]
+                here = [
+                    _load(builder, kind, value, k, arguments[1], fetched)
+                    for kind, value in zip(pair, values, strict=True)
+                ]
                 loaded += here
                 differences.append(builder.fsub(*(here if narrow else [_widened(builder, row) for row in here])))
             columns = [_widened(builder, column) for column in rows._transpose(builder, differences)]
@@ -64,13 +67,13 @@ def _widened(builder, x):
 def _furnish(source_class, loader):
     """Let sweeps read such a source; columns beyond the last whole block come as the shipped rows give them."""
 
-    @njit(**sweeps.INLINE)
+    @njit(**INLINE)
     def differences(pair, j, n):
         if j + WIDTH <= n:
             return loader(pair, j)
         return rows._difference_of_rest(pair, j, n)
 
-    @overload(sweeps.block, jit_options=sweeps.INLINE)
+    @overload(sweeps.block, jit_options=INLINE)
     def block(source, j, n):
         if isinstance(source, types.BaseNamedTuple) and source.instance_class is source_class:
             return lambda source, j, n: differences(source.pair, j, n)

@@ -65,7 +65,7 @@ LOG2 = tuple(2.0 * LOG2_E / (2 * k + 1) for k in range(12))
 
 @njit(**INLINE)
 def _polynomial(coefficients, x):
-    """The sum of coefficients[k] * x**k, an even number of them, as two sums in x * x that do not wait for each other."""
+    """Sum coefficients[k] * x**k, an even number of them, as two sums in x * x that do not wait for each other."""
     square = x * x
     even, odd = lanes(coefficients[-2]), lanes(coefficients[-1])
     for k in range(len(coefficients) - 4, -1, -2):
