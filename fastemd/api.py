@@ -7,45 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import arguments, dispatch, plans, validation, verdicts
+from . import arguments, validation, verdicts
+from .calls import Pair
 from .laws import CENTRED, EXPECTED, POTENTIAL, UNCENTRED, WRT_A, WRT_B
+from .logits import emd_with_logits
+from .plans import plan
 from .space import Space
 
 Array = np.ndarray[Any, Any]
 
-ANY_SURPLUS = 1e300  # as tolerance: no two masses differ by more times the larger
-
-
-class _Pair:
-    """Two checked arrays of histograms on a space, and what their answer is like."""
-
-    def __init__(self, a: Any, b: Any, space: Any, rho: Any, mass: Any) -> None:
-        self.space = arguments.space_of(space)
-        self.mass = arguments.mass_policy(mass, self.space)
-        self.rho = arguments.exponent(rho)
-        self.a = arguments.histograms(a, "a", self.space)
-        self.b = arguments.histograms(b, "b", self.space)
-        self.dtype = arguments.same_dtype(self.a, self.b, ("a", "b"))
-        self.batch = arguments.batch_shape(self.a.shape[:-1], self.b.shape[:-1], ("a", "b"))
-
-    def output(self, out: Any, columns: int, name: str = "out") -> Array:
-        """Return `out`, checked, or a new array for an answer of so many columns."""
-        shape = (*self.batch, columns)
-        if out is None:
-            return np.empty(shape, self.dtype)
-        return arguments.output(out, name, shape, self.dtype, {"a": self.a, "b": self.b})
-
-    def run(self, kernel: str, out: Array | None, check: bool, *flags: Any) -> Any:
-        """Run a kernel and return the values: an array, or a scalar for one pair."""
-        values = np.empty(self.batch, self.dtype)
-        tolerance = ANY_SURPLUS if self.mass == "root" else arguments.tolerated(self.dtype, self.space.n)
-        normalized = (self.mass == "normalize",) * 2
-        job = dispatch.Job(kernel, self.space, self.rho, tolerance, normalized, flags)
-        dispatch.run(job, self.a, self.b, values, out)
-        if check and np.isnan(values).any():
-            verdicts.check_histograms(self.a, self.b, self.space, self.mass, self.dtype)
-            verdicts.refuse_the_rest(values)
-        return values[()]
+__all__ = ["check", "emd", "emd_value_and_grad", "emd_with_logits", "flow", "plan", "potential"]
 
 
 def emd(a: ArrayLike, b: ArrayLike, space: Space, *, rho: float = 1, mass: str = "equal", check: bool = True) -> Any:
@@ -105,7 +76,7 @@ def emd(a: ArrayLike, b: ArrayLike, space: Space, *, rho: float = 1, mass: str =
     >>> fe.emd(a, b, fe.Ring(4), rho=2)
     array([0.5   , 0.1875])
     """
-    return _Pair(a, b, space, rho, mass).run("value", None, check)
+    return Pair(a, b, space, rho, mass).run("value", None, check)
 
 
 def emd_value_and_grad(
@@ -172,7 +143,7 @@ def emd_value_and_grad(
     >>> fe.emd_value_and_grad([1.0, 0.0, 0.0], [0.0, 0.0, 1.0], fe.Chain(3), rho=2, wrt="length")
     (np.float64(2.0), array([1., 1.]))
     """
-    pair = _Pair(a, b, space, rho, mass)
+    pair = Pair(a, b, space, rho, mass)
     wrt = validation.one_of(wrt, arguments.WRT, "wrt")
     if wrt == "length":
         grad = pair.output(out, pair.space.m)
@@ -191,87 +162,6 @@ def emd_value_and_grad(
     else:
         np.negative(grad_a, out=grad_b)
     return value, (grad_a, grad_b)
-
-
-def emd_with_logits(
-    logits: ArrayLike,
-    target: ArrayLike,
-    space: Space,
-    *,
-    rho: float = 1,
-    mass: str = "equal",
-    out: Any = None,
-    check: bool = True,
-) -> tuple[Any, Any]:
-    """Value and gradient of the Earth Mover's Distance between the softmax of logits and a target.
-
-    With ``p = softmax(logits)`` and f the potential of ``emd(p, target)``, the gradient with respect to the logits is
-    ``p * (f - sum(p * f))``. It is computed together with the value; no matrix of probabilities is ever stored.
-
-    Parameters
-    ----------
-    logits : array_like, shape (..., n)
-        Real numbers in float16, float32 or float64; -inf gives a class the probability 0.
-    target : array_like of integers, shape (...), or of histograms, shape (..., n)
-        The class of each row, or a histogram of mass 1 in the dtype of the logits (label smoothing is one). Leading
-        axes broadcast against those of the logits.
-    space : Chain, Ring or Tree
-        Where the classes lie.
-    rho : float, optional
-        Exponent of the flow, at least 1; 2 trains best in [1]_.
-    mass : {"equal", "normalize"}, optional
-        "equal": a histogram has mass 1. "normalize": it is divided by its mass.
-    out : ndarray, optional
-        Receives the gradient.
-    check : bool, optional
-        True: a bad row raises. False: its answer is NaN.
-
-    Returns
-    -------
-    value : numpy scalar or ndarray, shape (...)
-        EMD_rho of each row.
-    grad : ndarray, shape (..., n)
-        Gradient with respect to the logits; `out`, if it was given. Each row sums to 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `emd_value_and_grad`, and for a class that is the number of no bin.
-
-    Notes
-    -----
-    Time O(n), on trees O(nodes), a row; extra memory O(threads * n).
-
-    References
-    ----------
-    .. [1] M. Martinez et al., arXiv:1611.07573 (2016).
-
-    Examples
-    --------
-    >>> import fastemd as fe
-    >>> value, grad = fe.emd_with_logits([[0.0, 0.0, 0.0]], [2], fe.Chain(3), rho=2)
-    >>> value.round(4), grad.round(4)
-    (array([0.5556]), array([[ 0.2963,  0.0741, -0.3704]]))
-    """
-    space = arguments.space_of(space)
-    policy = arguments.mass_policy(mass, space, ("equal", "normalize"))
-    number = arguments.exponent(rho)
-    z = arguments.logits_of(logits, space)
-    aim = arguments.targets(target, z, space)
-    classes = aim.dtype.kind in "iu"
-    batch = arguments.batch_shape(z.shape[:-1], aim.shape if classes else aim.shape[:-1], ("logits", "target"))
-    dtype = arguments.answer_dtype(z)
-    shape = (*batch, space.n)
-    inputs = {"logits": z, "target": aim}
-    grad = np.empty(shape, dtype) if out is None else arguments.output(out, "out", shape, dtype, inputs)
-    values = np.empty(batch, dtype)
-    normalized = (False, policy == "normalize" and not classes)
-    job = dispatch.Job("logits", space, number, arguments.tolerated(dtype, space.n), normalized)
-    dispatch.run(job, z, aim.astype(np.int64, copy=False) if classes else aim, values, grad)
-    if check and np.isnan(values).any():
-        verdicts.check_logits(z, aim, space, policy, dtype)
-        verdicts.refuse_the_rest(values)
-    return values[()], grad
 
 
 def flow(
@@ -306,7 +196,7 @@ def flow(
     >>> fe.flow([1.0, 0.0, 0.0], [0.0, 0.0, 1.0], fe.Chain(3))
     array([1., 1.])
     """
-    pair = _Pair(a, b, space, 1, mass)
+    pair = Pair(a, b, space, 1, mass)
     phi = pair.output(out, pair.space.m)
     pair.run("flow", phi, check)
     return phi
@@ -352,55 +242,10 @@ def potential(
     >>> fe.potential([1.0, 0.0, 0.0], [0.0, 0.0, 1.0], fe.Chain(3), centred=False)
     array([2., 1., 0.])
     """
-    pair = _Pair(a, b, space, rho, mass)
+    pair = Pair(a, b, space, rho, mass)
     f = pair.output(out, pair.space.n)
     pair.run("gradient", f, check, CENTRED if centred else UNCENTRED, POTENTIAL)
     return f
-
-
-def plan(a: ArrayLike, b: ArrayLike, space: Space, *, mass: str = "equal", check: bool = True) -> Any:
-    """Optimal transport plan: how much mass goes from which bin to which.
-
-    Parameters
-    ----------
-    a, b, space, check
-        As for `emd`.
-    mass : {"equal", "normalize"}, optional
-        As for `emd`. A plan has both histograms as marginals, so a surplus has nowhere to go.
-
-    Returns
-    -------
-    scipy.sparse.csr_array, shape (n, n), float64
-        Entry (i, j) is the mass that goes from bin i to bin j; at most 2 n - 1 entries. Rows sum to a, columns to b,
-        and the cost, ``(plan * space.cost_matrix()).sum()``, is ``emd(a, b)``. A batch gives an object array of plans,
-        of the batch's shape; under ``check=False`` a bad row's plan is None.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `emd`.
-
-    Notes
-    -----
-    Time O(n), on trees O(nodes), a row. What can stay in its bin stays; the rest is matched from the leaves to the
-    root, so that no edge is crossed in both directions, which is what makes the plan optimal.
-
-    Examples
-    --------
-    >>> import fastemd as fe
-    >>> fe.plan([0.5, 0.5, 0.0], [0.0, 0.5, 0.5], fe.Chain(3)).toarray()
-    array([[0. , 0. , 0.5],
-           [0. , 0.5, 0. ],
-           [0. , 0. , 0. ]])
-    """
-    arguments.mass_policy(mass, arguments.space_of(space), ("equal", "normalize"))
-    pair = _Pair(a, b, space, 1, mass)
-    phi = np.empty((*pair.batch, pair.space.m), pair.dtype)
-    good = ~np.isnan(pair.run("flow", phi, check))
-    shape = (*pair.batch, pair.space.n)
-    a, b = np.broadcast_to(pair.a, shape), np.broadcast_to(pair.b, shape)
-    rows = plans.plan_rows(a, b, phi, good, pair.space, mass)
-    return rows[()] if pair.batch else rows.item()
 
 
 def check(a: ArrayLike, b: ArrayLike, space: Space, *, mass: str = "equal") -> None:
@@ -429,5 +274,5 @@ def check(a: ArrayLike, b: ArrayLike, space: Space, *, mass: str = "equal") -> N
         ...
     ValueError: a has mass 1 and b has mass 2. Needed: equal masses, ...
     """
-    pair = _Pair(a, b, space, 1, mass)
+    pair = Pair(a, b, space, 1, mass)
     verdicts.check_histograms(pair.a, pair.b, pair.space, pair.mass, pair.dtype)
