@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .core import RESULTS
@@ -13,10 +13,15 @@ OWN = ("fastemd", "read", "triad")
 
 
 def write(folder: Path = RESULTS, page: Path = PAGE) -> Path:
-    """Write the page, newest results first, and return its path."""
-    paths = sorted(folder.glob("core-*.json"))
+    """Write the page of the core, newest results first, and return its path."""
+    return write_sections(folder, "core", page, section)
+
+
+def write_sections(folder: Path, suite: str, page: Path, section: Callable[[dict], str]) -> Path:
+    """Write a page with a section for each file of results of a suite, newest first, and return its path."""
+    paths = sorted(folder.glob(f"{suite}-*.json"))
     if not paths:
-        raise FileNotFoundError(f"{folder} has no core-*.json; make one with: python -m benchmarks core")
+        raise FileNotFoundError(f"{folder} has no {suite}-*.json; make one with: python -m benchmarks {suite}")
     results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     results.sort(key=lambda result: result["date"], reverse=True)
     page.parent.mkdir(parents=True, exist_ok=True)
@@ -37,25 +42,25 @@ def section(result: dict) -> str:
         parts.append(_figure_table(others))
     if why := _absences(timed):
         parts.append(why)
-    return "\n\n".join([*parts, _provenance(result)])
+    return "\n\n".join([*parts, provenance(result)])
 
 
 def _timed_table(lines: list[dict]) -> str:
     head = ["job", "fastemd, ms", "GB/s counted", "of measured", "beside it, ms", "bars"]
-    return _table(head, ([*_own(line), _others(line), _bars(line)] for line in lines))
+    return table(head, ([*_own(line), _others(line), _bars(line)] for line in lines))
 
 
 def _own(line: dict) -> list[str]:
-    cells = [line["job"], _number(line["median_ms"]["fastemd"])]
+    cells = [line["job"], number(line["median_ms"]["fastemd"])]
     if "bandwidth" not in line:
         return [*cells, "", ""]
     measured = line["bandwidth_gb_per_s"][line["bandwidth"]]
-    share = f"{line['share_of_bandwidth']:.2f} of {_number(measured)} ({line['bandwidth']})"
-    return [*cells, _number(line["gb_per_s"]), share]
+    share = f"{line['share_of_bandwidth']:.2f} of {number(measured)} ({line['bandwidth']})"
+    return [*cells, number(line["gb_per_s"]), share]
 
 
 def _others(line: dict) -> str:
-    return "; ".join(f"{name} {_number(ms)}" for name, ms in line["median_ms"].items() if name not in OWN)
+    return "; ".join(f"{name} {number(ms)}" for name, ms in line["median_ms"].items() if name not in OWN)
 
 
 def _bars(line: dict) -> str:
@@ -66,16 +71,16 @@ def _verdict(bar: dict) -> str:
     if bar["figure"] is None:
         return "not measured"
     verdict = {True: "met", False: "**MISSED**", None: f"**not judged** ({bar.get('why')})"}
-    return f"{_number(bar['figure'])}, {verdict[bar['met']]}"
+    return f"{number(bar['figure'])}, {verdict[bar['met']]}"
 
 
 def _figure_table(lines: list[dict]) -> str:
     def figures(line: dict) -> str:
         note = f" ({line['note']})" if line["note"] else ""
-        each = (f"{name}: {x if isinstance(x, str) else _number(x)}" for name, x in line["figures"].items())
+        each = (f"{name}: {x if isinstance(x, str) else number(x)}" for name, x in line["figures"].items())
         return "; ".join(each) + note
 
-    return _table(["what", "figures", "bars"], ([line["job"], figures(line), _bars(line)] for line in lines))
+    return table(["what", "figures", "bars"], ([line["job"], figures(line), _bars(line)] for line in lines))
 
 
 def _absences(lines: list[dict]) -> str:
@@ -84,7 +89,8 @@ def _absences(lines: list[dict]) -> str:
     return "\n".join(f"- {name} was not measured: {why}" for name, why in reasons)
 
 
-def _provenance(result: dict) -> str:
+def provenance(result: dict) -> str:
+    """Return when, where and with what it was measured."""
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if version)
     commit = (result["commit"] or "no commit")[:12] + (" with changes" if result["dirty"] else "")
     quick = " **A quick run: its figures mean nothing.**" if result["quick"] else ""
@@ -94,12 +100,13 @@ def _provenance(result: dict) -> str:
     )
 
 
-def _table(head: list[str], rows: Iterator[list[str]]) -> str:
+def table(head: list[str], rows: Iterable[list[str]]) -> str:
+    """Return a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-def _number(x: float) -> str:
+def number(x: float) -> str:
     """Three digits that say something, without an exponent where that is readable."""
     if x and not 1e-4 <= abs(x) < 1e6:
         return f"{x:.1e}"

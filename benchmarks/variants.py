@@ -18,7 +18,6 @@ from .core import RESULTS
 from .problems import FULL, QUICK
 from .variants_jobs import Contest, all_contests
 
-PAGE = tables.PAGE.with_name("variants.md")
 # Numbers of rows and of columns that leave a rest when divided by eight.
 SMALL = dataclasses.replace(QUICK, bins=43, large=21, small=(13,), ring=(13, 37), tree_rows=13, nodes=80, shape_rows=11)
 
@@ -77,7 +76,7 @@ def _summary(line: dict) -> str:
     return f"{line['job']}: {line['median_ms']['fastemd']:.3g} ms; × that: {ratios}"
 
 
-def write_page(folder: Path = RESULTS, page: Path = PAGE) -> Path:
+def write_page(folder: Path, page: Path) -> Path:
     """Write the tables, newest results first, and return the path of the page."""
     return tables.write_sections(folder, "variants", page, section)
 

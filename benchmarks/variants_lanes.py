@@ -1,7 +1,7 @@
 """Variants of the kernels that work on eight rows in lanes.
 
 A variant takes the place of the shipped kernel in a space of its own, so that the rest of a call (checks, threads, the
-verdict on each row, rounding) is the shipped one, and what is compared is the sweep alone. All are compiled for rho = 1.
+verdict on each row, rounding) is the shipped one, and what is compared is the sweep alone. All are made for rho = 1.
 """
 
 from __future__ import annotations
@@ -67,8 +67,10 @@ class Variant:
 
     @functools.cached_property
     def _layout(self) -> type:
-        """What tells numba that the sweeps of this variant are meant; its fields are known once a space was prepared."""
-        layout = collections.namedtuple("Layout", self._fields)
+        """What tells numba that this variant's sweeps are meant: a class of its own name, for numba goes by that."""
+        layout = collections.namedtuple(
+            "".join(["Layout", *(sweep.__name__ for sweep in self._changed.values())]), self._fields
+        )
         own = {name: getattr(self._room, name) for name in ("value", "potential", "flow")}
         sweeps.furnish(layout, **(own | self._changed))
         return layout
@@ -116,7 +118,7 @@ CHAIN_NARROW = Variant("chain", _value, value=_narrow)
 
 @njit(nogil=True)
 def _recomputing(a, b, weigh_a, weigh_b, space, rho, tolerance, baseline, wrt, values, out, buffer, first, last):
-    """The first pass over a and b only finds the mean of the potential; a second one computes it again and stores it."""
+    """A first pass over a and b finds the mean of the potential; a second one computes it again and stores it."""
     n = a.shape[1]
     for row in range(first, last, WIDTH):
         source = rows(a, row, last, weigh_a), rows(b, row, last, weigh_b)

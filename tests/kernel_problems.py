@@ -1,4 +1,4 @@
-"""What the proofs of the kernels share: calls with batches in every dtype, and how near the reference they must come."""
+"""What the proofs of the kernels share: calls with batches in every dtype, and how near the reference they come."""
 
 import numpy as np
 from hypothesis import strategies as st

@@ -25,8 +25,10 @@ def tolerance(dtype, n, mass, length, c=8):
     Returns
     -------
     float
-        `c * n * eps * mass * length`.
+        `c * n * eps * mass * length`, and at least `c * n` times what is lost where numbers are too small to be normal:
+        kernels may take a float64 of that kind for 0, and other dtypes are rounded to their smallest number.
     """
     dtype = np.dtype(dtype)
-    eps = np.finfo(dtype if dtype.kind == "f" else np.float64).eps
-    return c * n * float(eps) * mass * length
+    numbers = np.finfo(dtype if dtype.kind == "f" else np.float64)
+    least = float(numbers.smallest_subnormal) + float(np.finfo(np.float64).tiny)
+    return c * n * np.maximum(float(numbers.eps) * mass * length, least)

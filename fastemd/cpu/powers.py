@@ -76,7 +76,7 @@ def _polynomial(coefficients, x):
 
 @njit(nogil=True)
 def exp(x):
-    """e**x for x <= 0 within 2 ulps; 0 below -708, where e**x is no normal float64 any more; NaN for NaN.
+    """e**x for x <= 0 within 3 ulps; 0 below -708, where e**x is no normal float64 any more; NaN for NaN.
 
     x = k ln 2 + r with whole k and abs(r) <= 0.35, where 14 terms of the series leave less than 2e-16.
     """
