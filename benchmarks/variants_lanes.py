@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import collections
 import functools
+import itertools
 import pickle
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, typeof, types
 
 import fastemd as fe
 from fastemd.cpu import chain, kernels, ring, sweeps, tree, wing
 from fastemd.cpu.blocks import run
+from fastemd.cpu.compiled import array
 from fastemd.cpu.lanes import INLINE, WIDTH, any_lane, get, lanes, nowhere, put, select
 from fastemd.cpu.rows import rows, spread, store
 from fastemd.laws import cost, slope
@@ -25,20 +27,13 @@ from fastemd.laws import cost, slope
 from .variants_rows import Narrow, Unfetched, fetching_next_rows
 
 Space = fe.Chain | fe.Ring | fe.Tree
-_shipped_value = njit(**INLINE)(kernels.value.py_func)
-_shipped_gradient = njit(**INLINE)(kernels.gradient.py_func)
 _chain_value = njit(**INLINE)(chain.value)
 _tree_potential = njit(**INLINE)(tree.potential)
 
 
-@njit(nogil=True)
-def _value(a, b, weigh_a, weigh_b, space, rho, tolerance, values, buffer, first, last):
-    _shipped_value(a, b, weigh_a, weigh_b, space, 1, tolerance, values, buffer, first, last)
-
-
-@njit(nogil=True)
-def _gradient(a, b, weigh_a, weigh_b, space, rho, tolerance, baseline, wrt, values, out, buffer, first, last):
-    _shipped_gradient(a, b, weigh_a, weigh_b, space, 1, tolerance, baseline, wrt, values, out, buffer, first, last)
+# Compiled anew, and not kept on disk beside the shipped ones, whose files know nothing of the sweeps below.
+_value, _gradient = njit(nogil=True)(kernels.value.py_func), njit(nogil=True)(kernels.gradient.py_func)
+_number = itertools.count()
 
 
 class Variant:
@@ -49,7 +44,7 @@ class Variant:
     kind : str
         Of space: "chain", "ring" or "tree".
     kernel : numba function
-        With the arguments of the shipped one that it stands for, but compiled for rho = 1.
+        With the arguments of the shipped one that it stands for.
     prepare : callable, optional
         ``prepare(arrays, n)`` gives what the sweeps read, by name, as the room's own `prepare` does.
     **changed
@@ -67,10 +62,8 @@ class Variant:
 
     @functools.cached_property
     def _layout(self) -> type:
-        """What tells numba that this variant's sweeps are meant: a class of its own name, for numba goes by that."""
-        layout = collections.namedtuple(
-            "".join(["Layout", *(sweep.__name__ for sweep in self._changed.values())]), self._fields
-        )
+        """What tells numba that this variant's sweeps are meant; it knows such classes by their names alone."""
+        layout = collections.namedtuple(f"Layout{next(_number)}", self._fields)
         own = {name: getattr(self._room, name) for name in ("value", "potential", "flow")}
         sweeps.furnish(layout, **(own | self._changed))
         return layout
@@ -84,8 +77,17 @@ class Variant:
         prepared = self._prepare(copy.arrays, copy.n)
         self._fields = tuple(prepared)
         layout = self._layout(**prepared)
-        copy.kept[key] = plan._replace(kernel=self._kernel, space=layout, buffer=layout.slots * WIDTH)
+        kernel = self._kernel.compile(_signature(layout, call))
+        copy.kept[key] = plan._replace(kernel=kernel, space=layout, buffer=layout.slots * WIDTH)
         return copy
+
+
+def _signature(layout: Any, call: Callable[..., object]) -> tuple[types.Type, ...]:
+    """The types for which the shipped kernel is compiled too: float32 rows, and rho = 1 known to the compiler."""
+    rows, vector = array(np.float32, 2), array(np.float32, 1)
+    flags, written = ((), (vector,)) if call is fe.emd else (wing.FLAGS["gradient"], (vector, rows))
+    before = (rows, rows, types.none, types.none, typeof(layout), types.literal(1), types.float64)
+    return (*before, *flags, *written, wing.BUFFER, types.intp, types.intp)
 
 
 def _in_two_passes(source, space, rho, n, buffer):
@@ -130,11 +132,11 @@ def _recomputing(a, b, weigh_a, weigh_b, space, rho, tolerance, baseline, wrt, v
             for k, difference in enumerate(columns):
                 together += f
                 phi += difference
-                total += cost(phi, space.length[j + k], 1)
-                f -= slope(phi, space.length[j + k], 1)
+                total += cost(phi, space.length[j + k], rho)
+                f -= slope(phi, space.length[j + k], rho)
         mean = (together - (space.slots - n) * f) / n
         found = phi, negative
-        verdict = kernels.judge(a, b, weigh_a, weigh_b, row, last, space, 1, tolerance, total, found)
+        verdict = kernels.judge(a, b, weigh_a, weigh_b, row, last, space, rho, tolerance, total, found)
         spread(values, row, last, total + verdict)
         phi, f = lanes(0.0), -(mean + verdict)
         into = rows(out, row, last, None)
@@ -143,7 +145,7 @@ def _recomputing(a, b, weigh_a, weigh_b, space, rho, tolerance, baseline, wrt, v
             for k, difference in enumerate(columns):
                 put(buffer, k, f)
                 phi += difference
-                f -= slope(phi, space.length[j + k], 1)
+                f -= slope(phi, space.length[j + k], rho)
             store(into, j, n, run(buffer, 0))
 
 
