@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tolerance import tolerance
 
+from fastemd import laws
 from fastemd.laws import cost, sign, slope
 
 flows = st.floats(-100.0, 100.0)
@@ -90,3 +91,8 @@ def test_short_forms_of_the_law_are_the_general_one(phi, length, rho):
     )
     expected = slope(phi, length, rho)
     assert abs(slope(phi, length, general) - expected) <= tolerance(np.float64, far, abs(expected), 1)
+
+
+def test_words_of_a_gradient_can_be_told_apart():
+    assert len({laws.UNCENTRED, laws.CENTRED, laws.EXPECTED}) == 3
+    assert len({laws.POTENTIAL, laws.WRT_A, laws.WRT_B}) == 3
