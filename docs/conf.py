@@ -13,6 +13,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # the pages need no network
 ]
 exclude_patterns = ["_build", "generated"]  # generated/ holds tables that other pages include
 myst_enable_extensions = ["amsmath", "dollarmath", "fieldlist"]
