@@ -44,11 +44,10 @@ def run(job: Job, x: np.ndarray, y: np.ndarray, values: np.ndarray, out: np.ndar
     if values.size == 0:
         return
     batch = values.shape
-    wide = np.broadcast_to(x, batch + x.shape[-1:]) if x.shape[:-1] != batch else x
-    tall = y.ndim <= values.ndim and y.dtype.kind in "iu" and job.kernel == "logits"
-    shape = batch if tall else batch + y.shape[-1:]
-    other = np.broadcast_to(y, shape) if y.shape != shape else y
-    arrays = [wide, other, values] if out is None else [wide, other, values, out]
+    classes = job.kernel == "logits" and y.dtype.kind in "iu"
+    shapes = (batch + x.shape[-1:], batch if classes else batch + y.shape[-1:])
+    arrays = [z if z.shape == shape else np.broadcast_to(z, shape) for z, shape in zip((x, y), shapes, strict=True)]
+    arrays += [values] if out is None else [values, out]
     for strip in strips(batch, arrays):
         _run_rows(job, *strip)
 
