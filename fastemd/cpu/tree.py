@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..contraction import contract
 from ..laws import cost, slope
 from . import sweeps
 from .lanes import WIDTH, get, lanes, nowhere, put
@@ -35,52 +36,19 @@ class Tree(NamedTuple):
 
 
 def prepare(arrays, n):
-    """Leave out what never has flow, and merge edges that always have the same.
-
-    Below a node without bins in its subtree nothing flows. A node that is no bin and has one child passes on just what
-    it gets: its edge is added to the child's. Bins are padded to whole blocks of eight columns that hang on the root.
-    """
-    parent, lengths, nodes = arrays.up.tolist(), arrays.length.tolist(), len(arrays.up)
-    bin_at = np.full(nodes, -1)
-    bin_at[arrays.place] = np.arange(n)
-    is_bin = (bin_at >= 0).tolist()
-    children, child = [0] * nodes, [0] * nodes  # how many have bins below them, and the last of these
-    for node in range(nodes - 1, 0, -1):
-        if is_bin[node] or children[node]:
-            children[parent[node]] += 1
-            child[parent[node]] = node
-    merged = [not is_bin[node] and children[node] == 1 for node in range(nodes)]
-    merged[0] = False
-    depth = [0.0] * nodes
-    slot, up, length = [0] * nodes, [0], [0.0]
-    onto, hang = np.zeros(nodes, np.intp), np.zeros(nodes)
-    for node in range(1, nodes):
-        above = parent[node]
-        depth[node] = depth[above] + lengths[node]
-        if merged[above]:
-            lengths[node] += lengths[above]
-            above = parent[node] = parent[above]
-        if children[node] and not merged[node]:
-            slot[node] = len(up)
-            up.append(slot[above])
-            length.append(lengths[node])
-        onto[node], hang[node] = (slot[node], 0.0) if children[node] else (slot[above], lengths[node])
-    height = max(depth)
-    blocks = -(-n // WIDTH) * WIDTH
-    none = len(up) + blocks
-    edge = [slot[node] if children[node] else len(up) + b if b >= 0 else none for node, b in enumerate(bin_at.tolist())]
-    for node in range(nodes - 1, 0, -1):
-        if merged[node]:
-            edge[node] = edge[child[node]]
-    edge[0] = none
+    """Contract the tree, and pad its bins to whole blocks of eight columns that hang on the root."""
+    tree = contract(arrays, n)
+    inner, blocks = len(tree.up), -(-n // WIDTH) * WIDTH
+    none = inner + blocks
+    edge = np.where(tree.edge == inner + n, none, tree.edge)
     return Tree(
-        np.array(up),
-        np.array(length),
-        _padded(onto[arrays.place], blocks),
-        _padded(hang[arrays.place], blocks),
-        2.0 * height,
-        len(up) + np.arange(blocks),
-        _padded(np.array(edge)[arrays.edge], -(-nodes // WIDTH) * WIDTH),
+        tree.up,
+        tree.length,
+        _padded(tree.onto, blocks),
+        _padded(tree.hang, blocks),
+        2.0 * tree.height,
+        inner + np.arange(blocks),
+        _padded(edge, -(-len(edge) // WIDTH) * WIDTH),
         0,
         none + 1,
     )
