@@ -1,6 +1,14 @@
-"""Settings of the tests."""
+"""Settings of the tests: where the CUDA wing runs, and how Hypothesis waits."""
 
-from hypothesis import settings
+import os
+
+from gpu import obstacle
+
+# Before anything loads numba: where there is no device, its simulator stands in for one.
+if obstacle():
+    os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
+
+from hypothesis import settings  # noqa: E402
 
 # A kernel is compiled within the example that needs it first, which takes longer than any deadline.
 settings.register_profile("kernels", deadline=None)

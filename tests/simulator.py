@@ -16,7 +16,7 @@ from fake_libraries import NumbaArray, from_bfloat16, state, view
 from fastemd.cuda import driver, numbers, target, teams, wing
 from fastemd.device import BFLOAT16
 
-WARP, BLOCK = 4, 8
+WARP, BLOCK = 4, 16
 PROCESSORS = 1
 
 
@@ -95,13 +95,13 @@ WORDS = {
 }
 
 
-def _spans():
-    return [(address, address + size) for _, address, size, _ in state.memory]
-
-
 def _number_at(address, dtype, count=1):
     size = dtype.itemsize * count
-    if not any(low <= address and address + size <= high for low, high in _spans()):
+    for base, *_ in reversed(state.memory):
+        low, high = np.lib.array_utils.byte_bounds(base)
+        if low <= address and address + size <= high:
+            break
+    else:
         raise AssertionError(f"{size} bytes at {address:#x} belong to no array")
     wide = min(16, size)
     if address % wide:

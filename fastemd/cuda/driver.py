@@ -45,9 +45,11 @@ def empty(shape: tuple[int, ...], dtype: Any, device: int) -> Any:
 
 
 def upload(array: np.ndarray, device: int) -> Any:
-    """Return a copy of a host array on a device."""
+    """Return a copy of a host array on a device, once it is there."""
     with cuda.gpus[device]:
-        return cuda.to_device(array)
+        copy = cuda.to_device(array)
+        cuda.default_stream().synchronize()  # streams of others need not wait for numba's
+        return copy
 
 
 def address_of(array: Any) -> int:

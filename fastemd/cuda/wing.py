@@ -20,10 +20,14 @@ MOST_BLOCKS = 2**31 - 1
 
 
 class Plan(NamedTuple):
-    """A kernel and how it is launched; `owners` keep the space's arrays on the device."""
+    """A kernel and how it is launched: teams of so many threads, so many of them to a block at the most.
+
+    `owners` keep the space's arrays on the device.
+    """
 
     kernel: Any
     size: int
+    teams: int
     slots: int
     shared: bool
     space: tuple[Any, ...]
@@ -85,11 +89,9 @@ def _strips(batch: tuple[int, ...], matrices: list[Any]) -> Any:
 
 
 def _launch(plan: Plan, job: Any, values: Any, rows: int, inner: int, first: int, starts: list[Any]) -> None:
-    team_size = plan.size
-    most = max(1, BLOCK // team_size)
-    teams = min(most, 1 << (rows - 1).bit_length())
-    threads = max(target.WARP, teams * team_size)
-    teams = threads // team_size
+    teams = min(plan.teams, 1 << (rows - 1).bit_length())
+    threads = max(target.WARP, teams * plan.size)
+    teams = threads // plan.size
     blocks = min(-(-rows // teams), MOST_BLOCKS)
     workspace = 0
     if not plan.shared:
@@ -125,7 +127,8 @@ def _plan(job: Any, case: kernels.Case, ordinal: int) -> Plan:
         job.space.kept[place] = owners, addresses + numbers, items, slots
     owners, space, items, slots = job.space.kept[place]
     size = min(BLOCK, 1 << max(0, -(-items // target.FOUR) - 1).bit_length())
-    shared = 8 * (MEETING + max(1, BLOCK // size) * slots) <= SHARED_BYTES
+    teams = BLOCK // size if size <= target.WARP else 1
+    shared = 8 * (MEETING + teams * slots) <= SHARED_BYTES
     kernel = kernels.build(case, room, team(size), SHARED if shared else IN_MEMORY)
     m = job.space.m if job.kernel in ("flow", "length_gradient") else job.space.n
-    return Plan(kernel, size, slots, shared, space, m, owners)
+    return Plan(kernel, size, teams, slots, shared, space, m, owners)
