@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import arguments, validation, verdicts
+from . import arguments, validation
 from .calls import Pair
+from .device import DeviceArray, given
 from .laws import CENTRED, EXPECTED, POTENTIAL, UNCENTRED, WRT_A, WRT_B
 from .logits import emd_with_logits
 from .plans import plan
@@ -31,7 +32,9 @@ def emd(a: ArrayLike, b: ArrayLike, space: Space, *, rho: float = 1, mass: str =
     ----------
     a, b : array_like, shapes (..., n)
         Histograms: masses of the n bins, not negative, in float16, float32, float64 (both the same) or integers.
-        Leading axes are a batch and broadcast against each other; nothing is copied out for that.
+        Leading axes are a batch and broadcast against each other; nothing is copied out for that. Both may lie on a
+        CUDA device, in arrays of cupy, torch, numba, jax or any library with the CUDA array interface or DLPack, with
+        any strides and in bfloat16, too; they are used where they are, on their library's current stream.
     space : Chain, Ring or Tree
         Where the bins lie.
     rho : float, optional
@@ -47,19 +50,23 @@ def emd(a: ArrayLike, b: ArrayLike, space: Space, *, rho: float = 1, mass: str =
     -------
     numpy scalar or ndarray, shape (...)
         The value of each row, in the unit of length times mass ** rho; of the dtype of a, float64 for integers. Sums
-        are float64 inside and rounded once. One pair gives a scalar.
+        are float64 inside and rounded once. One pair gives a scalar. For arrays on a device an array beside them, also
+        for one pair: of cupy, torch or jax if a is, else of numba.
 
     Raises
     ------
     TypeError
-        If an array is of the wrong kind, or the two dtypes differ.
+        If an array is of the wrong kind, the two dtypes differ, or just one array lies on a device.
     ValueError
-        If shapes or options do not fit, or, under ``check=True``, for the first bad row.
+        If shapes or options do not fit, devices or streams differ, or, under ``check=True``, for the first bad row.
+    RuntimeError, MemoryError
+        If a CUDA device cannot be used, for a reason that the message gives, or its memory is used up.
 
     Notes
     -----
     Time O(n) a row on chains and rings, O(nodes) on trees; memory O(threads * n). A row's answer has the same bits
-    whatever rows stand beside it and however many threads work.
+    whatever rows stand beside it and however many threads work. On a device, ``check=False`` waits for nothing (but for
+    arrays by DLPack, jax's among them, whose lender cannot see that they are in use), ``check=True`` for the values.
 
     References
     ----------
@@ -108,7 +115,8 @@ def emd_value_and_grad(
         ``rho=1`` it is a Kantorovich potential: ``sum(f * (a - b))`` equals the value. False: the root's potential
         is 0; under ``mass="normalize"`` the exact gradient, ``(f - sum(f * a / mass)) / mass``. No matter for "length".
     out : ndarray, or a pair of them with ``wrt="both"``, optional
-        Receives the gradient. A large new array costs page faults that take longer than the kernel.
+        Receives the gradient. A large new array costs page faults that take longer than the kernel. Beside arrays on a
+        device it lies there, too, in an array of any library that can be written to.
 
     Returns
     -------
@@ -121,7 +129,7 @@ def emd_value_and_grad(
 
     Raises
     ------
-    TypeError, ValueError
+    TypeError, ValueError, RuntimeError, MemoryError
         As `emd`, and for an `out` of the wrong shape or dtype, that is read-only or overlaps an input. Where a bad row
         raises, `out` has been written to.
 
@@ -147,21 +155,21 @@ def emd_value_and_grad(
     wrt = validation.one_of(wrt, arguments.WRT, "wrt")
     if wrt == "length":
         grad = pair.output(out, pair.space.m)
-        return pair.run("length_gradient", grad, check), grad
+        return pair.run("length_gradient", grad, check), given(grad)
     baseline = CENTRED if centred else EXPECTED if pair.mass == "normalize" else UNCENTRED
     if wrt != "both":
         grad = pair.output(out, pair.space.n)
-        return pair.run("gradient", grad, check, baseline, WRT_B if wrt == "b" else WRT_A), grad
+        return pair.run("gradient", grad, check, baseline, WRT_B if wrt == "b" else WRT_A), given(grad)
     outs = (None, None) if out is None else arguments.pair(out)
     grad_a, grad_b = (pair.output(o, pair.space.n, f"out[{i}]") for i, o in enumerate(outs))
-    if np.may_share_memory(grad_a, grad_b):
-        arguments.output(grad_b, "out[1]", grad_b.shape, pair.dtype, {"out[0]": grad_a})
+    if outs[1] is not None:
+        arguments.output(outs[1], "out[1]", grad_b.shape, pair.dtype, {"out[0]": grad_a})
     value = pair.run("gradient", grad_a, check, baseline, WRT_A)
-    if pair.mass == "normalize":
+    if pair.mass == "normalize" or isinstance(grad_b, DeviceArray):
         pair.run("gradient", grad_b, False, baseline, WRT_B)
     else:
         np.negative(grad_a, out=grad_b)
-    return value, (grad_a, grad_b)
+    return value, (given(grad_a), given(grad_b))
 
 
 def flow(
@@ -199,7 +207,7 @@ def flow(
     pair = Pair(a, b, space, 1, mass)
     phi = pair.output(out, pair.space.m)
     pair.run("flow", phi, check)
-    return phi
+    return given(phi)
 
 
 def potential(
@@ -245,7 +253,7 @@ def potential(
     pair = Pair(a, b, space, rho, mass)
     f = pair.output(out, pair.space.n)
     pair.run("gradient", f, check, CENTRED if centred else UNCENTRED, POTENTIAL)
-    return f
+    return given(f)
 
 
 def check(a: ArrayLike, b: ArrayLike, space: Space, *, mass: str = "equal") -> None:
@@ -263,7 +271,7 @@ def check(a: ArrayLike, b: ArrayLike, space: Space, *, mass: str = "equal") -> N
 
     Notes
     -----
-    Plain numpy, a few passes over the data.
+    Plain numpy, a few passes over the data, which are copied to host memory if they lie on a device.
 
     Examples
     --------
@@ -274,5 +282,4 @@ def check(a: ArrayLike, b: ArrayLike, space: Space, *, mass: str = "equal") -> N
         ...
     ValueError: a has mass 1 and b has mass 2. Needed: equal masses, ...
     """
-    pair = Pair(a, b, space, 1, mass)
-    verdicts.check_histograms(pair.a, pair.b, pair.space, pair.mass, pair.dtype)
+    Pair(a, b, space, 1, mass).check_rows()

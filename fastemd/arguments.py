@@ -6,11 +6,14 @@ Each text names the argument, what came, what is needed, and the mend.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
+from . import device_arguments, device_readers
+from .device import BFloat16, DeviceArray, Dtype
+from .device_arguments import AnyArray
 from .space import Space
 from .validation import one_of
 
@@ -29,12 +32,24 @@ def space_of(space: Any) -> Space:
 
 def array_of(x: Any, name: str) -> np.ndarray:
     """Return a numpy array of what a user handed in, without a copy where it is one."""
+    array = anywhere(x, name)
+    if isinstance(array, DeviceArray):
+        raise device_arguments.not_in_host_memory(array, name, "nothing else is computed with here")
+    return array
+
+
+def anywhere(x: Any, name: str) -> AnyArray:
+    """Return what a user handed in as an array, without a copy where it is one in host memory or on a CUDA device."""
+    if type(x) is np.ndarray or type(x) is DeviceArray:
+        return x
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array. Needed: an array without a mask; try {name}.filled(0).")
     if isinstance(x, np.ndarray):
         return x
-    if hasattr(x, "__cuda_array_interface__"):
-        raise TypeError(f"{name} lies on a CUDA device. Needed: an array in host memory; try {name}.get() or .cpu().")
+    if (array := device_readers.read(x, name)) is not None:
+        return array
+    if device_readers.is_sequence_of_them(x, name):
+        device_arguments.refuse_sequence(x, name)
     package = type(x).__module__.partition(".")[0]
     if package in ("torch", "jax", "jaxlib", "tensorflow"):
         raise TypeError(
@@ -58,13 +73,13 @@ def number_dtype(dtype: Any, name: str) -> np.dtype:
     return found.newbyteorder("=") if found.kind == "f" else np.dtype(np.float64)
 
 
-def histograms(x: Any, name: str, space: Space) -> np.ndarray:
-    """Return `x` as an array (..., n) of float16, float32, float64 or integers."""
-    array = array_of(x, name)
+def histograms(x: Any, name: str, space: Space) -> AnyArray:
+    """Return `x` as an array (..., n) of float16, float32, float64 or integers; on a device bfloat16 will do, too."""
+    array = anywhere(x, name)
     if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
         raise TypeError(
             f"{name} has dtype {array.dtype}. Needed: float16, float32, float64 or integers; "
-            f"try {name}.astype(numpy.float64)."
+            f"try {device_arguments.converted(name, array, 'float64')}."
         )
     if array.ndim == 0:
         raise ValueError(f"{name} is a single number. Needed: an array of shape (..., {space.n}), a bin an entry.")
@@ -76,19 +91,20 @@ def histograms(x: Any, name: str, space: Space) -> np.ndarray:
     return array
 
 
-def answer_dtype(array: np.ndarray) -> np.dtype:
+def answer_dtype(array: AnyArray) -> Any:
     """Return the dtype of an answer to `array`: its own, float64 for integers."""
     return array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.dtype(np.float64)
 
 
-def same_dtype(a: np.ndarray, b: np.ndarray, names: tuple[str, str]) -> np.dtype:
+def same_dtype(a: AnyArray, b: AnyArray, names: tuple[str, str]) -> Any:
     """Return the dtype of the answer to two arrays, which have to agree on it."""
     alike = (a.dtype.kind == "f") == (b.dtype.kind == "f")  # integers of any width go together
     if alike and (dtype := answer_dtype(a)) == answer_dtype(b):
         return dtype
+    torch = isinstance(b, DeviceArray) and b.package == "torch"
     raise TypeError(
         f"{names[0]} has dtype {a.dtype} and {names[1]} has dtype {b.dtype}. Needed: the same, so that the answer's is "
-        f"yours to choose; try {names[1]}.astype({names[0]}.dtype)."
+        f"yours to choose; try {names[1]}.{'to' if torch else 'astype'}({names[0]}.dtype)."
     )
 
 
@@ -118,7 +134,7 @@ def exponent(rho: Any) -> float:
     return number
 
 
-def mass_policy(mass: Any, space: Space, choices: Iterable[str] = MASSES) -> str:
+def mass_policy(mass: Any, space: Space, choices: Collection[str] = MASSES) -> str:
     """Return `mass`, if it is a policy that the space has."""
     policy = one_of(mass, choices, "mass")
     if policy == "root" and space.kind == "ring":
@@ -126,9 +142,14 @@ def mass_policy(mass: Any, space: Space, choices: Iterable[str] = MASSES) -> str
     return policy
 
 
-def output(out: Any, name: str, shape: tuple[int, ...], dtype: np.dtype, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    """Return `out`, if the answer can be written into it."""
+def output(out: Any, name: str, shape: tuple[int, ...], dtype: Dtype, inputs: dict[str, Any]) -> Any:
+    """Return `out`, if the answer to the inputs can be written into it: beside them, in host memory or on a device."""
+    first, like = next(iter(inputs.items()))
+    if isinstance(like, DeviceArray):
+        return device_arguments.output(out, name, shape, dtype, inputs)
     if not isinstance(out, np.ndarray):
+        if (array := device_readers.read(out, name)) is not None:
+            device_arguments.together(like, array, (first, name))
         raise TypeError(f"{name} is of type {type(out).__name__}. Needed: a numpy array of shape {shape}, {dtype}.")
     if out.dtype != dtype:
         raise TypeError(f"{name} has dtype {out.dtype}. Needed: {dtype}, the dtype of the answer.")
@@ -156,24 +177,26 @@ def pair(out: Any) -> tuple[Any, Any]:
     return out[0], out[1]
 
 
-def logits_of(logits: Any, space: Space) -> np.ndarray:
-    """Return logits as an array (..., n) of float16, float32 or float64."""
-    array = array_of(logits, "logits")
+def logits_of(logits: Any, space: Space) -> AnyArray:
+    """Return logits as an array (..., n) of float16, float32 or float64; on a device bfloat16 will do, too."""
+    array = anywhere(logits, "logits")
     if array.dtype.kind in "iu":
-        raise TypeError(f"logits has dtype {array.dtype}. Needed: floats; try logits.astype(numpy.float32).")
+        mend = device_arguments.converted("logits", array, "float32")
+        raise TypeError(f"logits has dtype {array.dtype}. Needed: floats; try {mend}.")
     return histograms(array, "logits", space)
 
 
-def targets(target: Any, logits: np.ndarray, space: Space) -> np.ndarray:
+def targets(target: Any, logits: AnyArray, space: Space) -> AnyArray:
     """Return a target as class indices (integers, the logits' leading axes) or histograms (..., n) like the logits."""
-    array = array_of(target, "target")
+    array = anywhere(target, "target")
+    device_arguments.together(logits, array, ("logits", "target"))
     if array.dtype.kind not in "iu":  # classes fit any logits
         array = histograms(array, "target", space)
         same_dtype(logits, array, ("logits", "target"))
     return array
 
 
-def tolerated(dtype: np.dtype, n: int) -> float:
+def tolerated(dtype: Dtype, n: int) -> float:
     """Return by how much, relative to the larger, two masses may differ: what rounding may have done to n bins."""
-    epsilon = float(np.finfo(dtype).eps)
+    epsilon = dtype.eps if isinstance(dtype, BFloat16) else float(np.finfo(dtype).eps)
     return min(8.0 * n * epsilon, math.sqrt(epsilon))

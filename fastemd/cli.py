@@ -112,9 +112,13 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _info(options: argparse.Namespace) -> int:
-    versions = {name: version or "not installed" for name, version in packages.versions().items()}
-    facts = {**versions, **packages.machine(), "kernels kept in": packages.kernel_folder()}
-    facts["cuda"] = "not part of this version"
+    from .cuda import is_available
+
+    found = packages.versions() | packages.versions_of(packages.ARRAY_LIBRARIES)
+    facts: dict[str, str | int] = {name: version or "not installed" for name, version in found.items()}
+    facts |= {**packages.machine(), "kernels kept in": packages.kernel_folder()}
+    cuda = is_available()
+    facts["cuda"] = f"available: {cuda.reason}" if cuda else f"not available: {cuda.reason}"
     width = max(map(len, facts))
     for name, fact in facts.items():
         print(f"{name:{width}}  {fact}")

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import threads
+from . import device, threads
+from .device import DeviceArray
 from .space import Space
 
 LANES = 8
@@ -36,12 +37,19 @@ class Job(NamedTuple):
     flags: tuple[Any, ...] = ()
 
 
-def run(job: Job, x: np.ndarray, y: np.ndarray, values: np.ndarray, out: np.ndarray | None) -> None:
+def run(job: Job, x: Any, y: Any, values: Any, out: Any) -> None:
     """Run a kernel on rows x (..., n), y (..., n) or (...) that broadcast to the shape of `values` (...).
 
-    Results are written to `values`, and to `out` (..., n or m) where there is one.
+    Results are written to `values`, and to `out` (..., n or m) where there is one. All of the arrays lie in host
+    memory, or all of them on one CUDA device, where what has been asked for is done in the order of their stream.
     """
     if values.size == 0:
+        return
+    if isinstance(values, DeviceArray):
+        from .cuda import wing
+
+        wing.run(job, x, y, values, out)
+        device.settle(x, y)
         return
     batch = values.shape
     classes = job.kernel == "logits" and y.dtype.kind in "iu"

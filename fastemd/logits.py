@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import arguments, dispatch, verdicts
+from . import arguments, device, dispatch, verdicts
+from .calls import empty
+from .device import DeviceArray
 from .space import Space
 
 
@@ -32,7 +34,7 @@ def emd_with_logits(
         Real numbers in float16, float32 or float64; -inf gives a class the probability 0.
     target : array_like of integers, shape (...), or of histograms, shape (..., n)
         The class of each row, or a histogram of mass 1 in the dtype of the logits (label smoothing is one). Leading
-        axes broadcast against those of the logits.
+        axes broadcast against those of the logits. Both may lie on a CUDA device, as for `emd`.
     space : Chain, Ring or Tree
         Where the classes lie.
     rho : float, optional
@@ -53,7 +55,7 @@ def emd_with_logits(
 
     Raises
     ------
-    TypeError, ValueError
+    TypeError, ValueError, RuntimeError, MemoryError
         As `emd_value_and_grad`, and for a class that is the number of no bin.
 
     Notes
@@ -75,18 +77,19 @@ def emd_with_logits(
     policy = arguments.mass_policy(mass, space, ("equal", "normalize"))
     number = arguments.exponent(rho)
     z = arguments.logits_of(logits, space)
-    aim = arguments.targets(target, z, space)
+    aim: Any = arguments.targets(target, z, space)
     classes = aim.dtype.kind in "iu"
     batch = arguments.batch_shape(z.shape[:-1], aim.shape if classes else aim.shape[:-1], ("logits", "target"))
     dtype = arguments.answer_dtype(z)
     shape = (*batch, space.n)
     inputs = {"logits": z, "target": aim}
-    grad = np.empty(shape, dtype) if out is None else arguments.output(out, "out", shape, dtype, inputs)
-    values = np.empty(batch, dtype)
+    grad = empty(z, shape, dtype) if out is None else arguments.output(out, "out", shape, dtype, inputs)
+    values = empty(z, batch, dtype)
     normalized = (False, policy == "normalize" and not classes)
     job = dispatch.Job("logits", space, number, arguments.tolerated(dtype, space.n), normalized)
-    dispatch.run(job, z, aim.astype(np.int64, copy=False) if classes else aim, values, grad)
-    if check and np.isnan(values).any():
-        verdicts.check_logits(z, aim, space, policy, dtype)
-        verdicts.refuse_the_rest(values)
-    return values[()], grad
+    on_device = isinstance(values, DeviceArray)
+    dispatch.run(job, z, aim if on_device or not classes else aim.astype(np.int64, copy=False), values, grad)
+    if check and np.isnan(found := device.to_host(values) if on_device else values).any():
+        verdicts.check_logits(device.to_host(z), device.to_host(aim), space, policy, dtype)
+        verdicts.refuse_the_rest(found)
+    return (device.given(values), device.given(grad)) if on_device else (values[()], grad)

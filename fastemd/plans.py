@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import arguments
+from . import arguments, device_arguments
 from .calls import Pair
+from .device import DeviceArray
 from .space import Space
 
 
@@ -18,7 +19,7 @@ def plan(a: ArrayLike, b: ArrayLike, space: Space, *, mass: str = "equal", check
     Parameters
     ----------
     a, b, space, check
-        As for `emd`.
+        As for `emd`, in host memory.
     mass : {"equal", "normalize"}, optional
         As for `emd`. A plan has both histograms as marginals, so a surplus has nowhere to go.
 
@@ -49,6 +50,8 @@ def plan(a: ArrayLike, b: ArrayLike, space: Space, *, mass: str = "equal", check
     """
     arguments.mass_policy(mass, arguments.space_of(space), ("equal", "normalize"))
     pair = Pair(a, b, space, 1, mass)
+    if isinstance(pair.a, DeviceArray):
+        raise device_arguments.not_in_host_memory(pair.a, "a", "a plan is a sparse array of scipy's")
     phi = np.empty((*pair.batch, pair.space.m), pair.dtype)
     good = ~np.isnan(pair.run("flow", phi, check))
     shape = (*pair.batch, pair.space.n)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -214,11 +214,11 @@ def thread_count(count: Any) -> int:
     return threads
 
 
-def one_of(value: Any, choices: Iterable[str], name: str) -> str:
+def one_of(value: Any, choices: Collection[str], name: str) -> str:
     """Return `value` if it is one of the choices."""
+    if isinstance(value, str) and value in choices:
+        return value
     shown = ", ".join(map(repr, choices))
     if not isinstance(value, str):
         raise TypeError(f"{name} is of type {type(value).__name__}. Needed: a string, one of {shown}.")
-    if value not in choices:
-        raise ValueError(f"{name} is {value!r}. Needed: one of {shown}.")
-    return value
+    raise ValueError(f"{name} is {value!r}. Needed: one of {shown}.")

@@ -14,12 +14,6 @@ WRITING = [fe.emd_value_and_grad, fe.flow, fe.potential]
 ONE = np.array([1.0, 0.0, 0.0])
 
 
-class OnDevice:
-    """What looks like an array on a CUDA device."""
-
-    __cuda_array_interface__ = {"shape": (3,), "typestr": "<f8", "data": (0, False), "version": 3}  # noqa: RUF012
-
-
 def refuses(kind, call, *parts):
     """Assert that a call raises `kind` with a message that has these parts and says what is needed."""
     with pytest.raises(kind) as error:
@@ -48,7 +42,6 @@ def refuses(kind, call, *parts):
         (TypeError, None, ("has dtype object",)),
         (TypeError, "histogram", ("has dtype <U9",)),
         (TypeError, np.ma.array([1.0, 0.0, 0.0]), ("is a masked array", "filled(0)")),
-        (TypeError, OnDevice(), ("lies on a CUDA device", ".get()")),
     ],
 )
 def test_array_of_the_wrong_shape_or_kind_is_refused(function, name, kind, wrong, parts):

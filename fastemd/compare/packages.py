@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import platform
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from types import ModuleType
 
@@ -19,6 +20,13 @@ DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "matplotlib": "matplotlib",
     "rich": "rich",
+}
+# What brings arrays on a device, or takes them: the distributions of which one is enough.
+ARRAY_LIBRARIES = {
+    "numba-cuda": ("numba-cuda",),
+    "cupy": ("cupy-cuda13x", "cupy-cuda12x", "cupy"),
+    "torch": ("torch",),
+    "jax": ("jax",),
 }
 INSTALL = "pip install 'fastemd[demo]'"
 
@@ -55,13 +63,19 @@ def load(module: str) -> ModuleType:
 
 def versions() -> dict[str, str | None]:
     """Return the version of each package that a comparison involves, None where it is missing, and Python's."""
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    for distribution in DISTRIBUTIONS.values():
-        try:
-            found[distribution] = metadata.version(distribution)
-        except metadata.PackageNotFoundError:
-            found[distribution] = None
-    return found
+    return {"python": platform.python_version()} | versions_of({name: (name,) for name in DISTRIBUTIONS.values()})
+
+
+def versions_of(names: Mapping[str, Iterable[str]]) -> dict[str, str | None]:
+    """Return the version of the first of each name's distributions that is installed, None where there is none."""
+    return {name: next(filter(None, map(_version, several)), None) for name, several in names.items()}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def machine() -> dict[str, str | int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-__all__ = ["Availability", "is_available"]
+__all__ = ["is_available"]
 
 OLDEST = (7, 5)  # compute capability; what the CUDA toolkit 13 compiles for
 INSTALL = "pip install 'fastemd[cuda12]' or 'fastemd[cuda13]', after the driver's version"
@@ -75,7 +75,7 @@ def is_available() -> Availability:
 def _missing(cuda: Any) -> str:
     error = cuda.cuda_error()
     if error:
-        return f"no CUDA driver ({error}). Needed: an NVIDIA GPU and its driver."
+        return f"no CUDA driver ({' '.join(str(error).split())}). Needed: an NVIDIA GPU and its driver."
     return f"the driver works, but CUDA's compiler was not found. Needed: {INSTALL}."
 
 

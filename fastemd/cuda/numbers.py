@@ -13,10 +13,8 @@
 import functools
 from typing import Any
 
-from numba import types
-
 from . import target
-from .target import FOUR, Parts, device
+from .target import FOUR, Parts, device, types
 
 PLAIN = {
     "float32": types.float32,

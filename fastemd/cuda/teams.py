@@ -11,10 +11,8 @@ import functools
 import math
 from typing import Any
 
-from numba import types
-
 from . import target
-from .target import Parts, cuda, device
+from .target import Parts, cuda, device, types
 
 MEETING = 8  # warps of the largest block
 
