@@ -70,7 +70,12 @@ def _dtype(dtype: Any, name: str) -> Dtype:
 @functools.lru_cache(maxsize=64)
 def _dtype_of(dtype: Any) -> Dtype:
     word = str(dtype).rpartition(".")[2]
-    return BFLOAT16 if word == "bfloat16" else np.dtype(word)
+    if word == "bfloat16":
+        return BFLOAT16
+    found = np.dtype(word)
+    if found.kind == "V":  # what other packages teach numpy: float8 and the like
+        raise TypeError
+    return found
 
 
 def _by_torch(x: Any, name: str, package: str) -> DeviceArray | None:

@@ -8,7 +8,7 @@ from gpu import obstacle
 if obstacle():
     os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
 
-from hypothesis import settings  # noqa: E402
+from hypothesis import settings
 
 # A kernel is compiled within the example that needs it first, which takes longer than any deadline.
 settings.register_profile("kernels", deadline=None)

@@ -34,7 +34,7 @@ class Face:
         self.there, self.back, self.address, self.bits = there, back, address, bits
 
     def view(self, x, key=(), flip=False):
-        """The entries `key` of an array on the device (transposed, where `flip` says so), with the strides they have."""
+        """The entries `key` of an array on the device (transposed, where `flip` says so), as they lie in it."""
         base, part = self.there(x), (x.T if flip else x)[key]
         offset = part.__array_interface__["data"][0] - x.__array_interface__["data"][0]
         words = {"shape": part.shape, "strides": part.strides, "typestr": part.dtype.str, "version": 3, "stream": None}

@@ -8,7 +8,6 @@ Threads of the simulator are Python threads. Added are the shuffles, the vote an
 import contextlib
 import ctypes
 import threading
-import warnings
 
 import numpy as np
 from fake_libraries import NumbaArray, from_bfloat16, state, view
@@ -85,14 +84,14 @@ class Block:
         for thread in threads:
             thread.join()
         _boards.clear()
-        first = [t.exception for t in threads if t.exception and t.exception[0].__class__ is not threading.BrokenBarrierError]
+        first = [
+            t.exception for t in threads if t.exception and t.exception[0].__class__ is not threading.BrokenBarrierError
+        ]
         for error, trace in first or [t.exception for t in threads if t.exception]:
             raise error.with_traceback(trace)
 
 
-WORDS = {
-    kind: np.dtype(str(kind)) for kind in (*numbers.PLAIN.values(), target.types.uint16, target.types.int32)
-}
+WORDS = {kind: np.dtype(str(kind)) for kind in (*numbers.PLAIN.values(), target.types.uint16, target.types.int32)}
 
 
 def _number_at(address, dtype, count=1):

@@ -106,7 +106,7 @@ def test_team_adds_up_what_its_members_hold(size):
 @given(trees(60))
 def test_tokens_open_and_close_every_inner_edge_around_the_bins_below_it(space):
     arrays, (tokens, edges), items, slots = tree.prepare(space.arrays, space.n)
-    codes, lengths, below, since, edge = arrays
+    codes, _, below, since, _ = arrays
     kinds, index = codes & tree.KIND, codes >> 2
     assert len(codes) == tokens == -(-items // 4) * 4
     assert (kinds[items:] == tree.NOTHING).all()
@@ -169,7 +169,9 @@ def test_rows_of_a_few_bins_share_a_warp(n):
 
 def test_arrays_of_a_space_are_put_on_a_device_once(monkeypatch):
     uploads = []
-    monkeypatch.setattr(driver, "upload", lambda array, device, upload=driver.upload: uploads.append(array) or upload(array, device))
+    monkeypatch.setattr(
+        driver, "upload", lambda array, device, upload=driver.upload: uploads.append(array) or upload(array, device)
+    )
     space = Ring(5)
     asked(space, 2)
     first = len(uploads)

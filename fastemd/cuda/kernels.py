@@ -5,7 +5,8 @@ larger) gets NaN as its value and all through its gradient.
 
 All take the same arguments:
 
-    rows, inner         how many rows there are, and how many of them lie evenly: row r is number r % inner of r // inner
+    rows, inner         how many rows there are, and how many of them lie evenly: row r is number r % inner in group
+                        r // inner
     n                   bins
     x, y, out           a matrix each: the address, the steps from outer to outer and inner to inner row and from
                         column to column, in bytes
@@ -19,7 +20,7 @@ import math
 from typing import Any, NamedTuple
 
 from ..laws import CENTRED, EXPECTED, WRT_A, WRT_B, cost
-from . import sources, target
+from . import sources
 from .numbers import format_of
 from .rooms import Row, Taker
 from .target import FOUR, cuda, device, types
@@ -270,7 +271,7 @@ def logits(case, room, team, scratch):
                 weigh = scale(aim, y[3], n)
             top, whole = softmax(z_row, x[3], n, kept)
             here = Row((z_row, x[3], aim, y[3], weigh, top, whole, kept), space, n, exponent, slot)
-            total, found, state, mean, root = sweeps.potential(here, phi)
+            total, found, state, _, _ = sweeps.potential(here, phi)
             verdict = judge(found, tolerance, aim, n)
             shift = team.total(expect(here, state, 0.0, phi)) + verdict
             visit(here, state, (start_of(out, row, rows, inner), out[3], n if live else 0, shift), phi)

@@ -44,7 +44,7 @@ def costs(phi, length, rho):
 
 
 class Path(Parts):
-    """The sweeps along a path: `visiting` and `listing` as a `Room` has them, and
+    """The sweeps along a path: `visiting` and `listing` as a `Room` has them, and two more.
 
     turn(row, state, first, drop, phi)
         Makes potentials of a tile's flows; `drop`, what the slopes of earlier tiles add up to, is carried on.

@@ -1,4 +1,4 @@
-"""Scratch: float64 slots that the members of a team share, in shared memory or, where that is too small, in device memory.
+"""Scratch: float64 slots of a team, in shared memory or, where that is too small, in device memory.
 
 A slot that one member has written can be read by the others after `team.meet()`.
 """

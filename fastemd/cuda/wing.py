@@ -60,7 +60,7 @@ def _matrix(x: Any, batch: tuple[int, ...], classes: bool) -> tuple[int, tuple[i
 
 
 def _strips(batch: tuple[int, ...], matrices: list[Any]) -> Any:
-    """Yield launches: how many rows, how many of them lie evenly, the number of the first, and each matrix as it is there.
+    """Yield launches: how many rows, how many lie evenly, the number of the first, and where each matrix begins.
 
     Axes that lie evenly in every matrix are merged; the last two of what is left go into one launch.
     """
