@@ -4,6 +4,8 @@ The flow over edge e is the sum of a - b through bin e. What stands behind the l
 flow is the difference of the masses. The root is the last bin.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..laws import slope
@@ -13,8 +15,14 @@ from .rooms import Room
 from .target import FOUR, cuda, device, types
 
 
+class Layout(NamedTuple):
+    """The address of the lengths of the edges."""
+
+    lengths: int
+
+
 def prepare(arrays, n):
-    """Return the arrays that the sweeps read, the numbers that go with them, the items of a row, and its slots."""
+    """Return the arrays of the `Layout`, the numbers that follow them in it, the items of a row, and its slots."""
     length = np.zeros(-(-n // FOUR) * FOUR)
     length[: n - 1] = arrays.length
     return (length,), (), n, 0
@@ -46,7 +54,7 @@ def room(source, team, scratch):
         total = balance = mass = 0.0
         for first in range(0, row.n, tile):
             balance, met = flows(row, 0.0, first, balance, phi)
-            lengths_of(row.space[0], own(first), row.n, length)
+            lengths_of(row.space.lengths, own(first), row.n, length)
             total += team.total(costs(phi, length, row.rho))
             mass += team.total(met)
         return total, (balance, mass), 0.0
@@ -57,7 +65,7 @@ def room(source, team, scratch):
         total = balance = mass = drop = lowered = 0.0
         for first in range(0, row.n, tile):
             balance, met = flows(row, 0.0, first, balance, phi)
-            lengths_of(row.space[0], own(first), row.n, length)
+            lengths_of(row.space.lengths, own(first), row.n, length)
             steps, potentials = along.moment(row, 0.0, phi, length, own(first))
             total += team.total(costs(phi, length, row.rho))
             mass += team.total(met)

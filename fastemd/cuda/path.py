@@ -69,7 +69,7 @@ def path(team, flows, slope_of):
     @device
     def turn(row, state, first, drop, phi):
         length = cuda.local.array(FOUR, types.float64)
-        lengths_of(row.space[0], own(first), row.n, length)
+        lengths_of(row.space.lengths, own(first), row.n, length)
         upto = 0.0
         for k in range(FOUR):
             step = slope_of(row, state, phi[k], length[k])

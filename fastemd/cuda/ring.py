@@ -6,6 +6,7 @@ over the team have the same bits for each.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +19,15 @@ from .target import FOUR, cuda, device, types
 EPSILON = 2.0**-52
 
 
+class Layout(NamedTuple):
+    """The address of the lengths of the edges, and the length of the whole ring."""
+
+    lengths: int
+    reach: float
+
+
 def prepare(arrays, n):
-    """As in `chain`; the number is the length of the whole ring."""
+    """As in `chain`."""
     length = np.zeros(-(-n // FOUR) * FOUR)
     length[:n] = arrays.length
     return (length,), (float(arrays.length.sum()),), n, n
@@ -73,7 +81,7 @@ def room(source, team, scratch):
         c, other, share = circulation(row)
         total = 0.0
         for e in range(cuda.threadIdx.x % team.size, row.n, team.size):
-            total += cost(get(row.slot, e) - c, LENGTHS.read(row.space[0] + 8 * e), row.rho)
+            total += cost(get(row.slot, e) - c, LENGTHS.read(row.space.lengths + 8 * e), row.rho)
         state = (c, other, share, 0.0)
         flows(row, state, 0, 0.0, phi)
         return team.total(total), found, state
@@ -88,7 +96,7 @@ def room(source, team, scratch):
         total = lowered = 0.0
         for first in range(0, row.n, tile):
             flows(row, state, first, 0.0, phi)
-            lengths_of(row.space[0], own(first), row.n, length)
+            lengths_of(row.space.lengths, own(first), row.n, length)
             _, potentials = along.moment(row, state, phi, length, own(first))
             mine = 0.0
             for k in range(FOUR):
@@ -108,7 +116,7 @@ def searches(team, get):
 
     @device
     def length_at(row, e):
-        return LENGTHS.read(row.space[0] + 8 * e)
+        return LENGTHS.read(row.space.lengths + 8 * e)
 
     @device
     def extremes(row):
@@ -127,7 +135,7 @@ def searches(team, get):
         end past it. What rounding may take from a sum of n lengths is allowed for.
         """
         low, high = extremes(row)
-        reach = row.space[1]
+        reach = row.space.reach
         half = reach * (0.5 - row.n * EPSILON)
         under, upto = 0.0, reach
         count = 0
@@ -157,7 +165,7 @@ def searches(team, get):
         moment = 0.0
         for e in range(cuda.threadIdx.x % team.size, row.n, team.size):
             moment += get(row.slot, e) * length_at(row, e)
-        return total(moment) / row.space[1]
+        return total(moment) / row.space.reach
 
     @device
     def slopes(row, c):
@@ -206,7 +214,7 @@ def searches(team, get):
     def circulation(row):
         """The circulation, 0 where no edge has a length; and, as `root`, another one and the share of its slopes."""
         c = other = share = 0.0
-        if row.space[1] > 0.0:
+        if row.space.reach > 0.0:
             if row.rho == 1.0:
                 c = other = median(row)
             elif row.rho == 2.0:

@@ -14,6 +14,8 @@ A slot of scratch for each inner edge holds the prefix sum from its opening to i
 (or its flow). Trailing tokens stand for nothing, so that there are whole fours.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..contraction import contract
@@ -27,13 +29,27 @@ BIN, OPEN, CLOSE, NOTHING = 0, 1, 2, 3  # the lower two bits of a token; the oth
 KIND = 3
 
 
-def prepare(arrays, n):
-    """Return the arrays that the sweeps read, the numbers that go with them, the items of a row, and its slots.
+class Layout(NamedTuple):
+    """Addresses of arrays by token, of one by edge, and how many of each there are.
 
-    Arrays: for each token what it is, the length of its edge (for a bin, of that it hangs by), and where an edge
-    closes the number of bins below it and the place of the token that opened it; then, for each edge of the tree, the
-    flow that it carries: a bin's, an inner edge's, or nothing, coded as tokens are.
+    codes : what a token is
+    lengths : of the edge that a bin hangs by, or that closes
+    below, since : where an edge closes, the number of bins below it, and the token that opened it
+    edges : the flow that each edge of the tree carries, a bin's, an inner edge's or nothing, coded as tokens are
+    tokens, count : how many tokens and edges
     """
+
+    codes: int
+    lengths: int
+    below: int
+    since: int
+    edges: int
+    tokens: int
+    count: int
+
+
+def prepare(arrays, n):
+    """As in `chain`."""
     tree = contract(arrays, n)
     inner = np.arange(1, len(tree.up))
     at = tree.at[1:]
@@ -126,7 +142,7 @@ def room(source, team, scratch):
 
         @device
         def climb(row, phi):
-            codes, lengths, below, since, edges, tokens, count = row.space
+            space = row.space
             token = cuda.local.array(FOUR, types.int32)
             under = cuda.local.array(FOUR, types.int32)
             opener = cuda.local.array(FOUR, types.int32)
@@ -134,11 +150,11 @@ def room(source, team, scratch):
             touched = cuda.local.array(FOUR, types.float64)
             total = balance = mass = potentials = 0.0
             latest = -1.0
-            for first in range(0, tokens, tile):
+            for first in range(0, space.tokens, tile):
                 t = own(first)
-                four_of(codes, t, tokens, token)
-                four_of(since, t, tokens, opener)
-                lengths_of(lengths, t, tokens, length)
+                four_of(space.codes, t, space.tokens, token)
+                four_of(space.since, t, space.tokens, opener)
+                lengths_of(space.lengths, t, space.tokens, length)
                 met, costs, together = differences(row, token, length, t, phi, touched)
                 before, whole = team.scan(phi[FOUR - 1])
                 before += balance
@@ -149,7 +165,7 @@ def room(source, team, scratch):
                         put(row.slot, number_of(token[k]), before + phi[k])
                 team.meet()
                 if keep_slopes:
-                    four_of(below, t, tokens, under)
+                    four_of(space.below, t, space.tokens, under)
                 for k in range(FOUR):
                     if token[k] & KIND == CLOSE:
                         edge = number_of(token[k])
@@ -187,14 +203,14 @@ def room(source, team, scratch):
     def visiting(consume):
         @device
         def visit(row, state, o, phi):
-            codes, lengths, below, since, edges, tokens, count = row.space
+            space = row.space
             token = cuda.local.array(FOUR, types.int32)
             length = cuda.local.array(FOUR, types.float64)
             height = found = 0.0
-            for first in range(0, tokens, tile):
+            for first in range(0, space.tokens, tile):
                 t = own(first)
-                four_of(codes, t, tokens, token)
-                lengths_of(lengths, t, tokens, length)
+                four_of(space.codes, t, space.tokens, token)
+                lengths_of(space.lengths, t, space.tokens, length)
                 upto = 0.0
                 for k in range(FOUR):
                     kind, number = token[k] & KIND, number_of(token[k])
@@ -218,10 +234,10 @@ def room(source, team, scratch):
     def listing(emit):
         @device
         def edges_of(row, state, o, phi):
-            codes, lengths, below, since, edges, tokens, count = row.space
+            space = row.space
             token = cuda.local.array(FOUR, types.int32)
-            for first in range(0, count, tile):
-                four_of(edges, own(first), count, token)
+            for first in range(0, space.count, tile):
+                four_of(space.edges, own(first), space.count, token)
                 for k in range(FOUR):
                     kind, number = token[k] & KIND, number_of(token[k])
                     flow = 0.0

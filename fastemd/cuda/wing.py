@@ -124,7 +124,7 @@ def _plan(job: Any, case: kernels.Case, ordinal: int) -> Plan:
         arrays, numbers, items, slots = room.prepare(job.space.arrays, job.space.n)
         owners = tuple(driver.upload(array, ordinal) for array in arrays)
         addresses = tuple(driver.address_of(owner) for owner in owners)
-        job.space.kept[place] = owners, addresses + numbers, items, slots
+        job.space.kept[place] = owners, room.Layout(*addresses, *numbers), items, slots
     owners, space, items, slots = job.space.kept[place]
     size = min(BLOCK, 1 << max(0, -(-items // target.FOUR) - 1).bit_length())
     teams = BLOCK // size if size <= target.WARP else 1
