@@ -1,14 +1,15 @@
-"""The command line: ``python -m benchmarks [core | variants | tables]``."""
+"""The command line: ``python -m benchmarks [core | variants | cuda | ptx | losses | sinkhorn | tables]``."""
 
 import argparse
+import sys
 from pathlib import Path
 
-from . import core, tables, variants
+from . import core, cuda, cuda_page, losses, ptx, ptx_page, sinkhorn, tables, variants
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    suites = {"core": core, "variants": variants}
+    suites = {"core": core, "variants": variants, "cuda": cuda, "ptx": ptx, "losses": losses, "sinkhorn": sinkhorn}
     parser.add_argument(
         "what", nargs="?", choices=[*suites, "tables"], help="measure, or make the tables; default: core and tables"
     )
@@ -23,11 +24,21 @@ def main() -> None:
         parser.error("a part is not for the documentation: name another folder with --results, and --page")
     if arguments.what != "tables":
         suite = suites[arguments.what or "core"]
-        print(suite.run(arguments.results, quick=arguments.quick, only=arguments.only))
+        path = suite.run(arguments.results, quick=arguments.quick, only=arguments.only)
+        print(path)
+        if suite in (cuda, ptx):
+            sys.exit(suite.status(path))
     if arguments.what in (None, "tables"):
         print(tables.write(arguments.results, arguments.page))
         if any(arguments.results.glob("variants-*.json")):
             print(variants.write_page(arguments.results, arguments.page.with_name("variants.md")))
+        if any(arguments.results.glob("losses-*.json")):
+            print(losses.write_page(arguments.results, arguments.page.with_name("losses.md")))
+        if (arguments.results / "sinkhorn.json").exists():
+            print(sinkhorn.write_page(arguments.results, arguments.page.with_name("sinkhorn.md")))
+        for pages, name in ((ptx_page, ptx.FILE), (cuda_page, cuda.FILE)):
+            if (arguments.results / name).exists():
+                print(pages.write(arguments.results, arguments.page.with_name(name).with_suffix(".md")))
 
 
 if __name__ == "__main__":

@@ -93,13 +93,13 @@ def memory(what):
     thread.join()
     gc.collect()
     tracemalloc.start()
-    before, already = _resident_peak(reset=True), tracemalloc.get_traced_memory()[0]
+    before, already = resident_peak(reset=True), tracemalloc.get_traced_memory()[0]
     fe.emd_with_logits(z, target, space, out=out)
-    resident, traced = _resident_peak() - before, tracemalloc.get_traced_memory()[1] - already
+    resident, traced = resident_peak() - before, tracemalloc.get_traced_memory()[1] - already
     return {"bytes": max(resident, traced), "nodes": getattr(space, "n_nodes", space.n)}
 
 
-def _resident_peak(reset=False):
+def resident_peak(reset=False):
     """Peak of resident memory, which Linux lets a process reset to what is resident now."""
     try:
         if reset:

@@ -76,12 +76,12 @@ class Job:
         What answers the same; held against fastemd's answer before it is timed.
     beside : dict of callables
         What takes turns as well, for a ratio, but answers something else or nothing: "read" and "triad" are the loops
-        of `bandwidth`.
+        of `bandwidth`, "copy" a copy from device to device.
     counted : int
         Bytes that any solver has to move: inputs once, answers once. Fills of the cache for a write, scratch and
         temporaries do not count, for nobody; so the figure is useful work per second, not traffic.
     bandwidth : str
-        Which loop, "read" or "triad", the counted bytes per second are held against. Empty: none.
+        Which loop, "read", "triad" or "copy", the counted bytes per second are held against. Empty: none.
     loops : dict
         Bytes counted of the loops.
     bars : list of Bar
@@ -119,8 +119,12 @@ def row(job: Job, seconds: float, most: int) -> dict[str, object]:
     for name, call in job.opponents.items():
         require_equal(call(), expected, f"{job.name}: {name}")
     contenders = {"fastemd": job.fastemd, **job.opponents, **job.beside}
-    medians, rounds = side_by_side(contenders, seconds, most)
-    line: dict[str, object] = {
+    return line(job, *side_by_side(contenders, seconds, most))
+
+
+def line(job: Job, medians: Medians, rounds: int) -> dict[str, object]:
+    """Return what was measured of a job as a line of the JSON file."""
+    found: dict[str, object] = {
         "job": job.name,
         "rounds": rounds,
         "median_ms": {name: 1e3 * median for name, median in medians.items()},
@@ -129,14 +133,14 @@ def row(job: Job, seconds: float, most: int) -> dict[str, object]:
         "bars": [bar.judged(medians) for bar in job.bars],
     }
     if job.bandwidth:
-        line |= {
+        found |= {
             "counted_bytes": job.counted,
             "gb_per_s": job.counted / medians["fastemd"] / 1e9,
             "bandwidth_gb_per_s": {loop: job.loops[loop] / medians[loop] / 1e9 for loop in job.loops},
             "bandwidth": job.bandwidth,
             "share_of_bandwidth": job.share(medians),
         }
-    return line
+    return found
 
 
 def side_by_side(contenders: dict[str, Call], seconds: float, most: int) -> tuple[Medians, int]:

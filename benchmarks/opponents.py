@@ -50,24 +50,34 @@ def membership(tree: fe.Tree) -> scipy.sparse.csr_array:
     return scipy.sparse.csr_array((np.ones(len(edge), np.float32), (edge, bin_)), shape=(tree.n_nodes, tree.n))
 
 
-def _sparse(matrix: scipy.sparse.csr_array) -> Any:
+def _sparse(matrix: scipy.sparse.csr_array, device: str = "cpu") -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
         parts = (torch.from_numpy(part.astype(np.int64)) for part in (matrix.indptr, matrix.indices))
-        return torch.sparse_csr_tensor(*parts, torch.from_numpy(matrix.data), size=matrix.shape, check_invariants=False)
+        data = torch.from_numpy(matrix.data)
+        return torch.sparse_csr_tensor(*parts, data, size=matrix.shape, check_invariants=False).to(device)
 
 
-def tree(space: fe.Tree, rho: int) -> Formula:
+def _dense(matrix: scipy.sparse.csr_array, device: str) -> Any:
+    return torch.from_numpy(matrix.toarray()).to(device)
+
+
+def tree(space: fe.Tree, rho: int, device: str = "cpu", *, dense: bool = False) -> Formula:
     """Values of differences on a tree: flow = membership matrix @ d, then ``lengths @ abs(flow) ** rho``."""
-    below, length = _sparse(membership(space)), torch.tensor(space.lengths, dtype=torch.float32)
+    below = (_dense if dense else _sparse)(membership(space), device)
+    length = torch.tensor(space.lengths, dtype=torch.float32, device=device)
     return lambda d: length @ _cost(below @ d.T, rho)
 
 
-def tree_by_hand(space: fe.Tree, rho: int) -> Formula:
+def tree_by_hand(space: fe.Tree, rho: int, device: str = "cpu", *, dense: bool = False) -> Formula:
     """Values and centred gradients on a tree, the gradient by the transposed matrix in place of autograd."""
     matrix = membership(space)
-    below, above = _sparse(matrix), _sparse(matrix.T.tocsr())
-    length = torch.tensor(space.lengths, dtype=torch.float32)
+    if dense:
+        below = _dense(matrix, device)
+        above = below.T
+    else:
+        below, above = _sparse(matrix, device), _sparse(matrix.T.tocsr(), device)
+    length = torch.tensor(space.lengths, dtype=torch.float32, device=device)
 
     def both(a: Any, b: Any) -> Any:
         flow = below @ (a - b).T

@@ -15,8 +15,8 @@ MADE = ("benchmarks/results", "docs/generated")
 PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "torch", "fastemd")
 
 
-def here_and_now() -> dict[str, object]:
-    """Return what belongs at the head of a file of results."""
+def here_and_now(packages: tuple[str, ...] = ()) -> dict[str, object]:
+    """Return what belongs at the head of a file of results; it names the versions of more packages if asked to."""
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "device": processor(),
@@ -25,7 +25,7 @@ def here_and_now() -> dict[str, object]:
         "system": f"{platform.system()} {platform.machine()}",
         "threads": 2,
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {name: _version(name) for name in (*PACKAGES, *packages)},
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--", ".", *(f":!{made}" for made in MADE))),
     }

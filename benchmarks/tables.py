@@ -9,7 +9,7 @@ from pathlib import Path
 from .core import RESULTS
 
 PAGE = Path(__file__).parents[1] / "docs" / "generated" / "core.md"
-OWN = ("fastemd", "read", "triad")
+OWN = ("fastemd", "read", "triad", "copy")
 
 
 def write(folder: Path = RESULTS, page: Path = PAGE) -> Path:
@@ -34,18 +34,23 @@ def section(result: dict) -> str:
     """Everything about one file of results."""
     timed = [line for line in result["lines"] if "median_ms" in line]
     others = [line for line in result["lines"] if "figures" in line]
-    bars = [bar for line in result["lines"] for bar in line["bars"]]
-    met, unknown = (sum(bar["met"] is verdict for bar in bars) for verdict in (True, None))
-    tally = f"{met} of {len(bars)} bars met" + (f", {unknown} not measured or not judged" if unknown else "") + "."
-    parts = [f"**{result['device']}**, {result['cores']} cores: {tally}", _timed_table(timed)]
+    parts = [f"**{result['device']}**, {result['cores']} cores: {tally(result['lines'])}", timed_table(timed)]
     if others:
-        parts.append(_figure_table(others))
-    if why := _absences(timed):
+        parts.append(figure_table(others))
+    if why := absences(timed):
         parts.append(why)
     return "\n\n".join([*parts, provenance(result)])
 
 
-def _timed_table(lines: list[dict]) -> str:
+def tally(lines: list[dict]) -> str:
+    """Return how many bars are met."""
+    bars = [bar for line in lines for bar in line["bars"]]
+    met, unknown = (sum(bar["met"] is verdict for bar in bars) for verdict in (True, None))
+    return f"{met} of {len(bars)} bars met" + (f", {unknown} not measured or not judged" if unknown else "") + "."
+
+
+def timed_table(lines: list[dict]) -> str:
+    """Return the table of what was timed."""
     head = ["job", "fastemd, ms", "GB/s counted", "of measured", "beside it, ms", "bars"]
     return table(head, ([*_own(line), _others(line), _bars(line)] for line in lines))
 
@@ -64,17 +69,19 @@ def _others(line: dict) -> str:
 
 
 def _bars(line: dict) -> str:
-    return "; ".join(f"{bar['bar']}: {_verdict(bar)}" for bar in line["bars"])
+    return "; ".join(f"{bar['bar']}: {verdict(bar)}" for bar in line["bars"])
 
 
-def _verdict(bar: dict) -> str:
+def verdict(bar: dict) -> str:
     if bar["figure"] is None:
         return "not measured"
-    verdict = {True: "met", False: "**MISSED**", None: f"**not judged** ({bar.get('why')})"}
-    return f"{number(bar['figure'])}, {verdict[bar['met']]}"
+    words = {True: "met", False: "**MISSED**", None: f"**not judged** ({bar.get('why')})"}
+    return f"{number(bar['figure'])}, {words[bar['met']]}"
 
 
-def _figure_table(lines: list[dict]) -> str:
+def figure_table(lines: list[dict]) -> str:
+    """Return the table of what was counted otherwise."""
+
     def figures(line: dict) -> str:
         note = f" ({line['note']})" if line["note"] else ""
         each = (f"{name}: {x if isinstance(x, str) else number(x)}" for name, x in line["figures"].items())
@@ -83,8 +90,8 @@ def _figure_table(lines: list[dict]) -> str:
     return table(["what", "figures", "bars"], ([line["job"], figures(line), _bars(line)] for line in lines))
 
 
-def _absences(lines: list[dict]) -> str:
-    """Which opponents could not be had, each reason once."""
+def absences(lines: list[dict]) -> str:
+    """Return which opponents could not be had, each reason once."""
     reasons = {(name, why): None for line in lines for name, why in line["absent"].items()}
     return "\n".join(f"- {name} was not measured: {why}" for name, why in reasons)
 

@@ -13,8 +13,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import reference
+    from . import cuda, reference
     from .api import check, emd, emd_value_and_grad, emd_with_logits, flow, plan, potential
+    from .entropic import DivergenceResult, SinkhornResult, SinkhornWarning, sinkhorn, sinkhorn_divergence
     from .spaces import Chain, Ring, Tree
     from .threads import get_num_threads, set_num_threads
     from .warm import warmup
@@ -23,9 +24,13 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Chain": "spaces",
+    "DivergenceResult": "results",
     "Ring": "spaces",
+    "SinkhornResult": "results",
+    "SinkhornWarning": "results",
     "Tree": "spaces",
     "check": "api",
+    "cuda": "",
     "emd": "api",
     "emd_value_and_grad": "api",
     "emd_with_logits": "api",
@@ -35,14 +40,20 @@ _HOMES = {
     "potential": "api",
     "reference": "",
     "set_num_threads": "threads",
+    "sinkhorn": "entropic",
+    "sinkhorn_divergence": "entropic",
     "warmup": "warm",
 }
 
 __all__ = [
     "Chain",
+    "DivergenceResult",
     "Ring",
+    "SinkhornResult",
+    "SinkhornWarning",
     "Tree",
     "check",
+    "cuda",
     "emd",
     "emd_value_and_grad",
     "emd_with_logits",
@@ -52,6 +63,8 @@ __all__ = [
     "potential",
     "reference",
     "set_num_threads",
+    "sinkhorn",
+    "sinkhorn_divergence",
     "warmup",
 ]
 

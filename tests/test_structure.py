@@ -15,7 +15,10 @@ import fastemd as fe
 PACKAGE = Path(fe.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 UPPER = {"api", "dispatch", "warm", "plans", "cpu", "cli", "compare"}
-LOWER = ["builders", "preorder", "space", "spaces", "validation", "laws", "arguments", "verdicts", "threads"]
+LOWER = [
+    "builders", "preorder", "space", "spaces", "validation", "laws", "arguments", "verdicts", "threads", "results",
+    "entropic_arguments", "device", "device_arguments", "device_readers", "dlpack",
+]  # fmt: skip
 
 
 def named(path):
@@ -58,18 +61,54 @@ def test_laws_import_nothing():
 def test_cpu_wing_imports_the_laws_and_the_compiler_only():
     for path in sorted((PACKAGE / "cpu").glob("*.py")):
         assert outside(path) <= {"numba", "numpy", "llvmlite"}, path
-        assert rooms(path) <= {"cpu", "laws"}, path
+        assert rooms(path) <= {"cpu", "laws", "contraction"}, path
+
+
+def test_cuda_wing_imports_the_laws_and_the_compiler_only():
+    for path in sorted((PACKAGE / "cuda").glob("*.py")):
+        assert outside(path) <= {"numba", "numpy", "llvmlite", "cuda"}, path
+        assert rooms(path) <= {"cuda", "laws", "contraction"} | ({"device"} if path.stem == "wing" else set()), path
+
+
+def test_one_file_of_the_cuda_wing_imports_numba():
+    users = [path.stem for path in (PACKAGE / "cuda").glob("*.py") if outside(path) & {"numba", "llvmlite"}]
+    assert users == ["target"]
+
+
+def test_both_wings_have_rooms_of_the_same_names():
+    from fastemd.cpu import wing as cpu
+    from fastemd.cuda import wing as cuda
+
+    assert cpu.ROOMS.keys() == cuda.ROOMS.keys() == {"chain", "ring", "tree"}
 
 
 def test_only_the_wings_import_numba():
     for path in FILES:
-        if path.parent.name != "cpu":
+        if path.parent.name not in ("cpu", "cuda"):
             assert not outside(path) & {"numba", "llvmlite"}, path
+
+
+def test_only_the_adapters_import_their_frameworks():
+    for path in FILES:
+        adapted = path.stem.partition("_")[0] if path.parent == PACKAGE else ""
+        assert outside(path) & {"torch", "jax"} <= {adapted}, path
+
+
+def test_nothing_but_an_adapter_imports_an_adapter():
+    for path in FILES:
+        adapters = {room.partition("_")[0] for room in rooms(path)} & {"torch", "jax"}
+        assert adapters <= {path.stem.partition("_")[0]}, path
+
+
+def test_cuda_wing_has_three_doors():
+    users = {path.stem for path in FILES if "cuda" in rooms(path) and path.parent.name != "cuda"}
+    assert {"device", "device_readers", "dispatch"} <= users
+    assert users <= {"device", "device_readers", "dispatch", "cli"}
 
 
 def test_reference_imports_spaces_only():
     for path in sorted((PACKAGE / "reference").glob("*.py")):
-        assert rooms(path) <= {"reference", "spaces", "space"}, path
+        assert rooms(path) <= {"reference", "spaces", "space", "results"}, path
         assert outside(path) <= {"numpy", "scipy"}, path
 
 
@@ -135,7 +174,8 @@ def test_public_names_are_those_that_are_loaded():
         _ = fe.earth
 
 
-PUBLIC = [f"fastemd.{name}" for name in fe.__all__ if name != "reference"]
+PUBLIC = [f"fastemd.{name}" for name in fe.__all__ if name not in ("cuda", "reference")]
+PUBLIC += [f"fastemd.cuda.{name}" for name in fe.cuda.__all__]
 PUBLIC += [f"fastemd.reference.{name}" for name in fe.reference.__all__]
 
 

@@ -1,6 +1,7 @@
 """The method in plain NumPy: slow, obvious, and the judge of the fast kernels.
 
-Read these files to learn how it works: flows.py, potentials.py, values.py and plans.py, in this order.
+Read these files to learn how it works: flows.py, potentials.py, values.py and plans.py, in this order. Sinkhorn's
+iteration, in entropic.py, stands by itself.
 
 On a chain or a tree, cutting an edge leaves two sides, and whatever one side holds too much has to cross that edge. So
 the flow `phi_e` over every edge is known before anything is optimised,
@@ -30,9 +31,19 @@ Martinez, Haurilet, Al-Halah, Tapaswi, Stiefelhagen: Relaxed Earth Mover's Dista
 Spaces and their use as a Loss Function in Deep Learning, arXiv:1611.07573 (2016).
 """
 
+from fastemd.reference.entropic import sinkhorn, sinkhorn_divergence
 from fastemd.reference.flows import flow
 from fastemd.reference.plans import plan
 from fastemd.reference.potentials import potential
 from fastemd.reference.values import emd, emd_value_and_grad, emd_with_logits
 
-__all__ = ["emd", "emd_value_and_grad", "emd_with_logits", "flow", "plan", "potential"]
+__all__ = [
+    "emd",
+    "emd_value_and_grad",
+    "emd_with_logits",
+    "flow",
+    "plan",
+    "potential",
+    "sinkhorn",
+    "sinkhorn_divergence",
+]

@@ -1,0 +1,202 @@
+"""The Earth Mover's Distance as a loss of JAX: under jit, vmap and grad, on the CPU.
+
+>>> import jax, fastemd as fe
+>>> from fastemd.jax import emd_loss
+>>> loss, grad = jax.value_and_grad(emd_loss)(jax.numpy.zeros((2, 3)), jax.numpy.array([0, 2]), fe.Chain(3))
+>>> round(float(loss), 4)
+0.5556
+
+Kernels are called through `jax.experimental.buffer_callback`: they read XLA's memory and write the gradient into it.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental.buffer_callback import buffer_callback
+
+from . import arguments, validation
+from .api import emd_value_and_grad, emd_with_logits
+from .space import Space
+
+__all__ = ["emd_loss"]
+
+Array = Any
+REDUCTIONS = ("mean", "sum", "none")
+
+
+class _Law(NamedTuple):
+    """What a row costs; hashable, since it is part of what is compiled."""
+
+    space: Space
+    rho: float
+    check: bool
+
+
+def emd_loss(
+    input: Array,
+    target: Array,
+    space: Space,
+    *,
+    rho: float = 2,
+    from_logits: bool = True,
+    reduction: str = "mean",
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    check: bool = False,
+) -> Array:
+    """Earth Mover's Distance between predictions and targets, as `fastemd.torch.emd_loss` but with classes last.
+
+    Parameters
+    ----------
+    input : array, shape (..., n)
+        Logits of the n classes, in float16, bfloat16, float32 or float64.
+    target : array of integers, shape (...), or of floats, shape (..., n)
+        Class indices, or histograms of mass 1.
+    space : Chain, Ring or Tree
+        Where the classes lie. Under jit it is a constant: close over it, or name it in ``static_argnames``.
+    rho : float, optional
+        Exponent of the flow, at least 1; 1 is the exact distance.
+    from_logits : bool, optional
+        False: `input` holds probabilities instead, which sum to 1.
+    reduction : {"mean", "sum", "none"}, optional
+        What is made of the rows. The mean over class indices divides by the sum of the weights of the rows that count,
+        the mean over soft targets by the number of rows.
+    weight : array, shape (n,), optional
+        Weight of each class: a row weighs as much as its class or, with a soft target, as its classes on average.
+    ignore_index : int, optional
+        Rows of this class do not count, and get no gradient.
+    label_smoothing : float, optional
+        How much of each target is spread evenly over all classes.
+    check : bool, optional
+        False: the answer of a bad row is NaN. True: it raises, which XLA reports as `jax.errors.JaxRuntimeError`.
+
+    Returns
+    -------
+    jax.Array
+        A scalar, or with "none" of shape (...); of the dtype of `input`. NaN for the mean of no rows.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes, dtypes or options do not fit.
+
+    Notes
+    -----
+    Differentiable once, in reverse mode, with respect to `input`, a soft `target` and `weight`; JAX raises where a
+    second derivative, or forward mode, is asked for. Inputs are read where they lie, and the gradient is written where
+    it stays; bfloat16 becomes float32 first, since numpy knows no such thing. There is no GPU version: there XLA's
+    buffers cannot be read, and the call fails.
+
+    References
+    ----------
+    M. Martinez et al., arXiv:1611.07573 (2016).
+
+    Examples
+    --------
+    >>> import jax, fastemd as fe
+    >>> from fastemd.jax import emd_loss
+    >>> z, y = jax.numpy.zeros((2, 3)), jax.numpy.array([0, 1])
+    >>> emd_loss(z, y, fe.Chain(3), reduction="none")
+    Array([0.5555556 , 0.22222222], dtype=float32)
+    """
+    law = _Law(arguments.space_of(space), arguments.exponent(rho), bool(check))
+    validation.one_of(reduction, REDUCTIONS, "reduction")
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise ValueError(f"label_smoothing is {label_smoothing}. Needed: between 0.0 and 1.0.")
+    input, target = jnp.asarray(input), jnp.asarray(target)
+    soft = _is_soft(input, target, space)
+    dtype = jnp.promote_types(input.dtype, target.dtype) if soft else input.dtype
+    factor: Array = jnp.ones(target.shape[:-1] if soft else target.shape, jnp.promote_types(dtype, jnp.float32))
+    total = factor.size
+    if weight is not None:
+        weight = jnp.asarray(weight)
+        if weight.shape != (space.n,):
+            raise ValueError(
+                f"weight has shape {weight.shape}. Needed: ({space.n},), a number for each bin of {space!r}."
+            )
+    if soft:
+        factor = factor if weight is None else target @ weight
+    else:
+        counted = target != ignore_index
+        target = jnp.where(counted, target, 0)
+        factor = counted * (factor if weight is None else weight[jnp.clip(target, 0, space.n - 1)])
+        total = factor.sum()
+        if label_smoothing or not from_logits:
+            target, soft = jax.nn.one_hot(target, space.n, dtype=dtype), True
+    if label_smoothing:
+        target = target * (1.0 - label_smoothing) + label_smoothing / space.n
+    kernels = jnp.float32 if dtype == jnp.bfloat16 else dtype
+    input = input.astype(kernels)
+    if (
+        soft
+    ):  # probabilities against histograms have a gradient for both; logits against classes need no matrix of either
+        input = jax.nn.softmax(input) if from_logits else input
+        target = target.astype(kernels)
+    rows = _rows(law, input, target) * factor
+    if reduction == "none":
+        return rows.astype(dtype)
+    if reduction == "sum":
+        return rows.sum().astype(dtype)
+    # The mean of nothing is NaN, and has no gradient.
+    nothing = jnp.where(total == 0, jnp.nan, 0.0)
+    return (rows.sum() / jnp.where(total == 0, 1, total) + nothing).astype(dtype)
+
+
+def _is_soft(input: Array, target: Array, space: Space) -> bool:
+    """Look at shapes and dtypes, and return whether the target holds histograms."""
+    if not jnp.issubdtype(input.dtype, jnp.floating):
+        raise TypeError(f"input has dtype {input.dtype}. Needed: floats; try input.astype(jax.numpy.float32).")
+    if input.ndim == 0 or input.shape[-1] != space.n:
+        raise ValueError(f"input has shape {input.shape}. Needed: (..., {space.n}), a class for each bin of {space!r}.")
+    soft = bool(jnp.issubdtype(target.dtype, jnp.floating))
+    if not soft and not jnp.issubdtype(target.dtype, jnp.integer):
+        raise TypeError(f"target has dtype {target.dtype}. Needed: integers, which are classes, or floats.")
+    needed = input.shape if soft else input.shape[:-1]
+    if target.shape != needed:
+        what = "for histograms, or classes as integers" if soft else "for classes, or histograms as floats"
+        raise ValueError(f"target has shape {target.shape}. Needed: {needed} {what}.")
+    return soft
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _rows(law: _Law, input: Array, target: Array) -> Array:
+    """Return the value of each row: of logits against classes, or of probabilities against histograms."""
+    return _call(law, input, target)[0]
+
+
+def _forward(law: _Law, input: Array, target: Array) -> tuple[Array, tuple[Array, Array]]:
+    values, grad = _call(law, input, target)
+    return values, (grad, target)
+
+
+def _backward(law: _Law, kept: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+    grad, target = kept
+    scaled = g[..., None] * grad
+    if jnp.issubdtype(target.dtype, jnp.integer):
+        return scaled, np.zeros(target.shape, jax.dtypes.float0)
+    return scaled, -scaled
+
+
+_rows.defvjp(_forward, _backward)
+
+
+def _call(law: _Law, input: Array, target: Array) -> tuple[Array, Array]:
+    """Return values and the gradient with respect to the input, from the kernel."""
+    shapes = jax.ShapeDtypeStruct(input.shape[:-1], input.dtype), jax.ShapeDtypeStruct(input.shape, input.dtype)
+    call = buffer_callback(functools.partial(_answer, law), shapes, vmap_method="expand_dims")
+    values, grad = call(input, target)
+    return values, grad
+
+
+def _answer(law: _Law, context: Any, out: tuple[Any, Any], input: Any, target: Any) -> None:
+    """Write values and gradient into XLA's memory, in XLA's thread."""
+    values, grad = (np.asarray(buffer) for buffer in out)
+    x, y = np.asarray(input), np.asarray(target)
+    function = emd_with_logits if y.dtype.kind in "iu" else emd_value_and_grad
+    values[...], _ = function(x, y, law.space, rho=law.rho, out=grad, check=law.check)
