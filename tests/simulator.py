@@ -12,10 +12,10 @@ import threading
 import numpy as np
 from fake_libraries import NumbaArray, from_bfloat16, state, view
 
-from fastemd.cuda import driver, numbers, target, teams, wing
+from fastemd.cuda import chain, driver, kernels, numbers, ring, spread, target, teams, tree, wing
 from fastemd.device import BFLOAT16
 
-WARP, BLOCK = 4, 16
+WARP, BLOCK, COLUMNS = 4, 16, 4
 PROCESSORS = 1
 
 
@@ -138,6 +138,7 @@ INSTRUCTIONS = {
     "load_four": _load_four,
     "store": _store,
     "store_four": _store_four,
+    "plus": lambda x, y: x + y,
     "float_of_half": lambda bits: np.uint16(bits).view(np.float16).astype(np.float32),
     "half_of_double": lambda x: np.float16(x).view(np.uint16),
     "float_of_bits": lambda bits: np.uint32(bits).view(np.float32),
@@ -194,5 +195,7 @@ def install(monkeypatch):
         monkeypatch.setattr(driver, name, word)
     monkeypatch.setattr(target, "WARP", WARP)
     monkeypatch.setattr(wing, "BLOCK", BLOCK)
-    for kept in (teams.team, numbers.format_of):
+    for room in (chain, ring, tree):
+        monkeypatch.setattr(room, "COLUMNS", COLUMNS)
+    for kept in (teams.team, numbers.format_of, kernels.build, spread.build):
         kept.cache_clear()

@@ -12,7 +12,7 @@ from strategies import trees
 
 import fastemd as fe
 from fastemd import reference
-from fastemd.cuda import driver, numbers, target, teams, tree, wing
+from fastemd.cuda import driver, numbers, target, teams, tokens, wing
 from fastemd.spaces import Chain, Ring, Tree
 
 cuda = target.cuda  # by this name the simulator finds it
@@ -76,15 +76,16 @@ def test_not_a_number_stays_none():
 
 @pytest.mark.parametrize("size", [1, 2, WARP, 2 * WARP, BLOCK])
 def test_team_adds_up_what_its_members_hold(size):
-    team = teams.team(size)
+    team = teams.team(size, 4)
     x = np.random.default_rng(size).integers(-1, 9, BLOCK).astype(float)
-    found = np.full((7, BLOCK), np.nan)
+    found = np.full((11, BLOCK), np.nan)
 
     def body(thread, x, found):
         found[0, thread], found[1, thread] = team.scan(x[thread])
         found[2, thread], found[3, thread] = team.latest(x[thread])
         found[4, thread], found[5, thread] = team.total(x[thread]), team.least(x[thread])
         found[6, thread] = team.most(x[thread])
+        found[7:, thread] = team.totals(x[thread], 2 * x[thread], 3 * x[thread], -x[thread])
 
     threads = BLOCK if size <= WARP else size  # a team larger than a warp is a block
     launched(body, threads, x, found)
@@ -98,37 +99,45 @@ def test_team_adds_up_what_its_members_hold(size):
         for row, whole in ((1, own.sum()), (4, own.sum()), (5, own.min()), (6, own.max())):
             np.testing.assert_array_equal(here[row], whole)
         np.testing.assert_array_equal(here[3], own.max())
+        for row, factor in enumerate((1, 2, 3, -1), 7):
+            np.testing.assert_array_equal(here[row], factor * own.sum())
 
 
 # --- The walk around a tree -------------------------------------------------------------------------------------------
 
 
+def in_order(vector, team):
+    """What `interleaved` has laid out, in the order of tokens."""
+    return vector.reshape(-1, team.columns, team.size).swapaxes(1, 2).reshape(-1)
+
+
 @given(trees(60))
 def test_tokens_open_and_close_every_inner_edge_around_the_bins_below_it(space):
-    arrays, (tokens, edges), items, slots = tree.prepare(space.arrays, space.n)
-    codes, _, below, since, _ = arrays
-    kinds, index = codes & tree.KIND, codes >> 2
-    assert len(codes) == tokens == -(-items // 4) * 4
-    assert (kinds[items:] == tree.NOTHING).all()
-    np.testing.assert_array_equal(np.sort(index[kinds == tree.BIN]), np.arange(space.n))
+    team = teams.team(4, 8)
+    items, slots = tokens.items(space.arrays, space.n)
+    arrays, (met, edges) = tokens.prepare(space.arrays, space.n, team)
+    codes, _, below, since, _ = (in_order(array, team) for array in arrays)
+    kinds, index = codes & tokens.KIND, codes >> 2
+    assert met == items
+    assert edges == space.m
+    assert (kinds[items:] == tokens.NOTHING).all()
+    np.testing.assert_array_equal(np.sort(index[kinds == tokens.BIN]), np.arange(space.n))
     still_open = []
     for t in range(items):
-        if kinds[t] == tree.OPEN:
+        if kinds[t] == tokens.OPEN:
             still_open.append((index[t], t))
-        elif kinds[t] == tree.CLOSE:
+        elif kinds[t] == tokens.CLOSE:
             number, opened = still_open.pop()
             assert (number, opened) == (index[t], since[t])
-            assert below[t] == np.sum(kinds[opened:t] == tree.BIN)
+            assert below[t] == np.sum(kinds[opened:t] == tokens.BIN)
     assert not still_open
-    assert edges == space.m
-    assert set(index[kinds == tree.OPEN]) == set(range(slots))
+    assert set(index[kinds == tokens.OPEN]) == set(range(slots))
 
 
 def test_path_of_a_hundred_thousand_nodes_has_as_many_tokens_and_no_recursion():
     n = 100_000
-    _, (tokens, _), items, slots = tree.prepare(Tree(np.arange(-1, n - 1), np.ones(n)).arrays, n)
-    assert (tokens, slots) == (-(-items // 4) * 4, n - 2)
-    assert items == n + 2 * slots
+    items, slots = tokens.items(Tree(np.arange(-1, n - 1), np.ones(n)).arrays, n)
+    assert (items, slots) == (n + 2 * slots, n - 2)
 
 
 # --- Launches ---------------------------------------------------------------------------------------------------------
@@ -176,7 +185,7 @@ def test_arrays_of_a_space_are_put_on_a_device_once(monkeypatch):
     asked(space, 2)
     first = len(uploads)
     asked(space, 3)
-    assert first == len(uploads) == 1
+    assert first == len(uploads) == 2
 
 
 def test_row_beyond_four_gibibytes_is_reached():

@@ -1,6 +1,6 @@
 """What chains and rings have in common: the potential along a path of bins, from the flows over its edges.
 
-A row is worked in tiles. Of each tile a thread holds four neighbouring columns; what the columns before them add up to
+A row is worked in tiles. Of each tile a thread holds some neighbouring columns; what the columns before them add up to
 it learns from its team (`scan`), and what earlier tiles add up to is carried along. A row of one tile stays in
 registers from the moment it is read until its gradient is written; a longer one is read again.
 
@@ -9,51 +9,56 @@ Potentials are relative to the first bin: f of bin i is minus the sum of the slo
 
 from typing import Any
 
+import numpy as np
+
 from ..laws import cost
+from . import target
 from .numbers import format_of
-from .target import FOUR, Parts, cuda, device, types
+from .target import Parts, cuda, device, types
 
 LENGTHS = format_of("float64")
 
 
-def stepping(team):
-    """The function that returns the first of a thread's four columns in the tile that begins at `first`."""
+def interleaved(vector, team, filler):
+    """Lay a vector out as a team reads it: of each tile the first columns of all members, then the second ones.
+
+    So lanes that read side by side read from addresses side by side.
+    """
+    tiles = -(-len(vector) // team.tile)
+    whole = np.full(tiles * team.tile, filler, vector.dtype)
+    whole[: len(vector)] = vector
+    return np.ascontiguousarray(whole.reshape(tiles, team.size, team.columns).swapaxes(1, 2)).reshape(-1)
+
+
+def lengths_for(team):
+    """The function that fills `length` with the lengths of a thread's edges in the tile that begins at `first`."""
+    size, count = team.size, team.columns
 
     @device
-    def own(first):
-        return first + FOUR * (cuda.threadIdx.x % team.size)
+    def lengths_of(lengths, first, length):
+        here = lengths + 8 * (first + team.member())
+        for k in range(count):
+            length[k] = LENGTHS.read(here + 8 * k * size)
 
-    return own
-
-
-@device
-def lengths_of(lengths, e, n, length):
-    """Fill `length` with the lengths of edges e..e+3; the array of lengths is padded to whole fours."""
-    length[0] = length[1] = length[2] = length[3] = 0.0
-    if e < n:
-        length[0], length[1], length[2], length[3] = LENGTHS.read_four(lengths + 8 * e)
-
-
-@device
-def costs(phi, length, rho):
-    """What four flows cost."""
-    total = 0.0
-    for k in range(FOUR):
-        total += cost(phi[k], length[k], rho)
-    return total
+    return lengths_of
 
 
 class Path(Parts):
-    """The sweeps along a path: `visiting` and `listing` as a `Room` has them, and two more.
+    """The sweeps along a path: `visiting` and `listing` as a `Room` has them, and what they do to a tile.
 
     turn(row, state, first, drop, phi)
         Makes potentials of a tile's flows; `drop`, what the slopes of earlier tiles add up to, is carried on.
-    moment(row, state, phi, length, e)
-        What four slopes add up to, and the potentials they make: an edge lowers each bin behind it.
+    tally(row, state, first, phi)
+        What a thread's flows cost, what their slopes add up to, and the potentials that these make: an edge lowers each
+        bin behind it by its slope.
+    passing(consume), noting(emit)
+        What `visiting` and `listing` do to a tile, with the carries that come to it; both return those that go on.
     """
 
     turn: Any
-    moment: Any
+    tally: Any
+    passing: Any
+    noting: Any
     visiting: Any
     listing: Any
 
@@ -64,58 +69,85 @@ def path(team, flows, slope_of):
     ``flows(row, state, first, carry, phi)`` puts a tile's flows into phi; it returns the carry for the next tile and
     the mass met. ``slope_of(row, state, phi, length)`` is the slope of an edge.
     """
-    own, tile = stepping(team), FOUR * team.size
+    count, tile, lengths_of = team.columns, team.tile, lengths_for(team)
 
     @device
     def turn(row, state, first, drop, phi):
-        length = cuda.local.array(FOUR, types.float64)
-        lengths_of(row.space.lengths, own(first), row.n, length)
+        length = cuda.local.array(count, types.float64)
+        lengths_of(row.space.lengths, first, length)
         upto = 0.0
-        for k in range(FOUR):
+        for k in range(count):
             step = slope_of(row, state, phi[k], length[k])
             phi[k] = upto
-            upto += step
+            upto = target.plus(upto, step)
         before, whole = team.scan(upto)
-        for k in range(FOUR):
-            phi[k] = -(drop + before + phi[k])
+        before += drop
+        for k in range(count):
+            phi[k] = -(before + phi[k])
         return drop + whole
 
     @device
-    def moment(row, state, phi, length, e):
-        drop = lowered = 0.0
-        for k in range(FOUR):
-            if e + k < row.n:
-                step = slope_of(row, state, phi[k], length[k])
-                drop += step
-                lowered -= step * (row.n - 1 - e - k)
-        return drop, lowered
+    def tally(row, state, first, phi):
+        length = cuda.local.array(count, types.float64)
+        lengths_of(row.space.lengths, first, length)
+        behind = types.float64(row.n - 1 - first - count * team.member())
+        paid = drop = lowered = 0.0
+        for k in range(count):
+            step = slope_of(row, state, phi[k], length[k])
+            paid = target.plus(paid, cost(phi[k], length[k], row.rho))
+            drop = target.plus(drop, step)
+            lowered = target.plus(lowered, -step * (behind - k))
+        return paid, drop, lowered
+
+    def passing(consume):
+        """Where a row is one tile, phi holds its potentials already."""
+
+        @device
+        def pass_by(row, state, o, first, carry, drop, phi):
+            if row.n > tile:
+                carry, _ = flows(row, state, first, carry, phi)
+                drop = turn(row, state, first, drop, phi)
+            return consume.own(row, o, first + count * team.member(), phi), carry, drop
+
+        return pass_by
 
     def visiting(consume):
-        """See `Room`. Where a row is one tile, phi holds its potentials already."""
+        """See `Room`."""
+        pass_by, summed = passing(consume), consume.summed
 
         @device
         def visit(row, state, o, phi):
             carry = drop = found = 0.0
             for first in range(0, row.n, tile):
-                if row.n > tile:
-                    carry, _ = flows(row, state, first, carry, phi)
-                    drop = turn(row, state, first, drop, phi)
-                found += consume.four(row, o, own(first), phi)
+                mine, carry, drop = pass_by(row, state, o, first, carry, drop, phi)
+                if summed:
+                    found += team.total(mine)
             return found
 
         return visit
 
+    def noting(emit):
+        """Where a row is one tile, phi holds its flows already."""
+
+        @device
+        def note(row, state, o, first, carry, phi):
+            if row.n > tile:
+                carry, _ = flows(row, state, first, carry, phi)
+            emit.own(row, o, first + count * team.member(), phi)
+            return carry
+
+        return note
+
     def listing(emit):
-        """See `Room`. Where a row is one tile, phi holds its flows already."""
+        """See `Room`."""
+        note = noting(emit)
 
         @device
         def edges(row, state, o, phi):
             carry = 0.0
             for first in range(0, row.n, tile):
-                if row.n > tile:
-                    carry, _ = flows(row, state, first, carry, phi)
-                emit.four(row, o, own(first), phi)
+                carry = note(row, state, o, first, carry, phi)
 
         return edges
 
-    return Path(turn=turn, moment=moment, visiting=visiting, listing=listing)
+    return Path(turn=turn, tally=tally, passing=passing, noting=noting, visiting=visiting, listing=listing)

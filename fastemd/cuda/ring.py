@@ -12,30 +12,43 @@ import numpy as np
 
 from ..laws import cost, sign, slope
 from . import path
-from .path import LENGTHS, lengths_of, stepping
 from .rooms import Room
-from .target import FOUR, cuda, device, types
+from .target import device
 
 EPSILON = 2.0**-52
 
 
+COLUMNS = 8
+
+
 class Layout(NamedTuple):
-    """The address of the lengths of the edges, and the length of the whole ring."""
+    """The addresses of the lengths of the edges, interleaved and in order, and the length of the whole ring."""
 
     lengths: int
+    in_order: int
     reach: float
 
 
-def prepare(arrays, n):
+def items(arrays, n):
     """As in `chain`."""
-    length = np.zeros(-(-n // FOUR) * FOUR)
-    length[:n] = arrays.length
-    return (length,), (float(arrays.length.sum()),), n, n
+    return n, n
+
+
+def prepare(arrays, n, team):
+    """As in `chain`."""
+    length = np.asarray(arrays.length, np.float64)
+    return (path.interleaved(length, team, 0.0), length), (float(length.sum()),)
+
+
+@device
+def length_at(row, e):
+    """The length of an edge."""
+    return path.LENGTHS.read(row.space.in_order + 8 * e)
 
 
 def room(source, team, scratch):
     """The sweeps of a ring; see `fastemd.cuda.rooms`. Its state is `circulation`'s answer and `idle_slope`'s."""
-    tile, own = FOUR * team.size, stepping(team)
+    count, tile = team.columns, team.tile
     get, put = scratch.get, scratch.put
     circulation, idle_slope = searches(team, get)
 
@@ -44,14 +57,15 @@ def room(source, team, scratch):
         """Leave the prefix sums in scratch; return the balance and the mass met."""
         balance = mass = 0.0
         for first in range(0, row.n, tile):
-            met = source.four(row.source, own(first), row.n, phi)
-            for k in range(1, FOUR):
+            own = first + count * team.member()
+            met = source.own(row.source, own, row.n, phi)
+            for k in range(1, count):
                 phi[k] += phi[k - 1]
-            before, whole = team.scan(phi[FOUR - 1])
-            for k in range(FOUR):
-                phi[k] += balance + before
-                if own(first) + k < row.n:
-                    put(row.slot, own(first) + k, phi[k])
+            before, whole = team.scan(phi[count - 1])
+            before += balance
+            for k in range(count):
+                if own + k < row.n:
+                    put(row.slot, own + k, before + phi[k])
             balance += whole
             mass += team.total(met)
         team.meet()
@@ -59,8 +73,8 @@ def room(source, team, scratch):
 
     @device
     def flows(row, state, first, carry, phi):
-        for k in range(FOUR):
-            e = own(first) + k
+        for k in range(count):
+            e = first + count * team.member() + k
             phi[k] = get(row.slot, e) - state[0] if e < row.n else 0.0
         return carry, 0.0
 
@@ -80,15 +94,14 @@ def room(source, team, scratch):
         found = prefixes(row, phi)
         c, other, share = circulation(row)
         total = 0.0
-        for e in range(cuda.threadIdx.x % team.size, row.n, team.size):
-            total += cost(get(row.slot, e) - c, LENGTHS.read(row.space.lengths + 8 * e), row.rho)
+        for e in range(team.member(), row.n, team.size):
+            total += cost(get(row.slot, e) - c, length_at(row, e), row.rho)
         state = (c, other, share, 0.0)
         flows(row, state, 0, 0.0, phi)
         return team.total(total), found, state
 
     @device
     def potential(row, phi):
-        length = cuda.local.array(FOUR, types.float64)
         found = prefixes(row, phi)
         c, other, share = circulation(row)
         idle = idle_slope(row, c) if row.rho == 1.0 else 0.0
@@ -96,12 +109,8 @@ def room(source, team, scratch):
         total = lowered = 0.0
         for first in range(0, row.n, tile):
             flows(row, state, first, 0.0, phi)
-            lengths_of(row.space.lengths, own(first), row.n, length)
-            _, potentials = along.moment(row, state, phi, length, own(first))
-            mine = 0.0
-            for k in range(FOUR):
-                mine += cost(phi[k], length[k], row.rho)
-            total += team.total(mine)
+            paid, _, potentials = along.tally(row, state, first, phi)
+            total += team.total(paid)
             lowered += team.total(potentials)
         if row.n <= tile:
             along.turn(row, state, 0, 0.0, phi)
@@ -115,13 +124,9 @@ def searches(team, get):
     total, least, most, anyone = team.total, team.least, team.most, team.anyone
 
     @device
-    def length_at(row, e):
-        return LENGTHS.read(row.space.lengths + 8 * e)
-
-    @device
     def extremes(row):
         low, high = math.inf, -math.inf
-        for e in range(cuda.threadIdx.x % team.size, row.n, team.size):
+        for e in range(team.member(), row.n, team.size):
             prefix = get(row.slot, e)
             low = prefix if prefix < low else low
             high = prefix if prefix > high else high
@@ -145,7 +150,7 @@ def searches(team, get):
             if not low <= pivot < high:
                 pivot = low
             weight, below, above = 0.0, low, high
-            for e in range(cuda.threadIdx.x % team.size, row.n, team.size):
+            for e in range(team.member(), row.n, team.size):
                 prefix = get(row.slot, e)
                 if prefix <= pivot:
                     weight += length_at(row, e)
@@ -163,7 +168,7 @@ def searches(team, get):
     @device
     def mean(row):
         moment = 0.0
-        for e in range(cuda.threadIdx.x % team.size, row.n, team.size):
+        for e in range(team.member(), row.n, team.size):
             moment += get(row.slot, e) * length_at(row, e)
         return total(moment) / row.space.reach
 
@@ -171,7 +176,7 @@ def searches(team, get):
     def slopes(row, c):
         """The sum of the slopes at circulation c, which falls as c grows."""
         found = 0.0
-        for e in range(cuda.threadIdx.x % team.size, row.n, team.size):
+        for e in range(team.member(), row.n, team.size):
             found += slope(get(row.slot, e) - c, length_at(row, e), row.rho)
         return total(found)
 
@@ -227,7 +232,7 @@ def searches(team, get):
     def idle_slope(row, c):
         """At rho = 1, the slope per length of the edges without flow that makes all slopes sum to 0."""
         missing = idle = 0.0
-        for e in range(cuda.threadIdx.x % team.size, row.n, team.size):
+        for e in range(team.member(), row.n, team.size):
             phi = get(row.slot, e) - c
             length = length_at(row, e)
             missing -= slope(phi, length, 1.0)

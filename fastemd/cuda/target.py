@@ -17,6 +17,7 @@ SIMULATED = bool(config.ENABLE_CUDASIM)
 if SIMULATED:
     from numba.extending import intrinsic, overload
 else:
+    from numba.cuda import config
     from numba.cuda.extending import intrinsic, overload
 
 WARP = 32
@@ -26,6 +27,19 @@ FOUR = 4
 
 # Functions of the device are inlined, so that a thread's four numbers stay in registers.
 device = cuda.jit(device=True) if SIMULATED else cuda.jit(device=True, forceinline=True)
+
+
+WARNS = getattr(config, "CUDA_LOW_OCCUPANCY_WARNINGS", 0)
+
+
+def launch(kernel, blocks, threads, stream, shared_bytes, arguments):
+    """Queue a kernel. Numba would warn of a small grid, but a small batch has no other."""
+    config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+    try:
+        configured = kernel[blocks, threads, stream, shared_bytes]
+    finally:
+        config.CUDA_LOW_OCCUPANCY_WARNINGS = WARNS
+    configured(*arguments)
 
 
 class Parts(ModuleType):
@@ -122,6 +136,22 @@ half_of_double = _converted("cvt.rn.f16.f64 $0, $1;", types.float64, types.uint1
 float_of_bits = _converted("mov.b32 $0, $1;", types.uint32, types.float32)
 bits_of_float = _converted("mov.b32 $0, $1;", types.float32, types.uint32)
 float_towards_zero = _converted("cvt.rz.f32.f64 $0, $1;", types.float64, types.float32)
+
+
+@intrinsic
+def plus(typingctx, x, y):
+    """The sum of two numbers, rounded by itself.
+
+    A compiler may round a product and the sum that it goes into at once, or not, as suits the code around them. What
+    adds a product adds it by this, so that the same row has the same bits in every kernel.
+    """
+
+    def codegen(context, builder, signature, arguments):
+        number = ir.DoubleType()
+        add = ir.InlineAsm(ir.FunctionType(number, [number, number]), "add.rn.f64 $0, $1, $2;", "=d,d,d")
+        return builder.call(add, arguments)
+
+    return types.float64(types.float64, types.float64), codegen
 
 
 @overload(laws.sign)

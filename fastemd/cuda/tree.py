@@ -11,178 +11,189 @@ tree, and prefix sums along it are all there is to do, in tiles, as on a chain:
   opens and taken off where it closes.
 
 A slot of scratch for each inner edge holds the prefix sum from its opening to its closing, and from then on its slope
-(or its flow). Trailing tokens stand for nothing, so that there are whole fours.
+(or its flow). Trailing tokens stand for nothing, so that there are whole tiles.
 """
 
-from typing import NamedTuple
+from typing import Any
 
-import numpy as np
-
-from ..contraction import contract
 from ..laws import cost, slope
-from . import target
-from .path import lengths_of, stepping
-from .rooms import Room
-from .target import FOUR, cuda, device, types
+from . import path, target
+from .rooms import Room, Stages
+from .target import Parts, cuda, device, types
+from .tokens import BIN, CLOSE, KIND, NOTHING, OPEN, Layout, items, number_of, prepare
 
-BIN, OPEN, CLOSE, NOTHING = 0, 1, 2, 3  # the lower two bits of a token; the others are the number of a bin or edge
-KIND = 3
+__all__ = ["NOTHING", "Layout", "items", "prepare", "room", "stages"]
+
+COLUMNS = 8
 
 
-class Layout(NamedTuple):
-    """Addresses of arrays by token, of one by edge, and how many of each there are.
+class Tile(Parts):
+    """What the threads of a team do to the tile of tokens that begins at `first`.
 
-    codes : what a token is
-    lengths : of the edge that a bin hangs by, or that closes
-    below, since : where an edge closes, the number of bins below it, and the token that opened it
-    edges : the flow that each edge of the tree carries, a bin's, an inner edge's or nothing, coded as tokens are
-    tokens, count : how many tokens and edges
+    survey(row, first, token, length, touched, phi)
+        Puts what the tokens are into `token` and `length`, prefix sums along them into phi, and into `touched` which
+        token last held a difference. Returns the mass met, and the costs and slopes of the edges that bins hang by.
+    opens(row, token, before, phi)
+        Leaves in scratch the prefix sums where edges open; `before` is what stands before the thread's tokens.
+    closing(keep_slopes)
+        close(row, first, token, length, touched, before, earlier, paid, together, phi): finds the flows of the edges
+        that close, and leaves these or their slopes in scratch; returns the costs `paid` and the slopes `together`,
+        theirs added. `earlier` is the last token with a difference before the thread's.
+    lift(row, first, token, phi)
+        Puts potentials into phi, relative to the first of the thread's tokens; returns that behind the last.
+    passing(consume)
+        What `visiting` does to a tile, with the height that it begins at; also returns that of the next.
+    noting(emit)
+        What `listing` does to a tile.
     """
 
-    codes: int
-    lengths: int
-    below: int
-    since: int
-    edges: int
-    tokens: int
-    count: int
+    survey: Any
+    opens: Any
+    closing: Any
+    lift: Any
+    passing: Any
+    noting: Any
 
 
-def prepare(arrays, n):
-    """As in `chain`."""
-    tree = contract(arrays, n)
-    inner = np.arange(1, len(tree.up))
-    at = tree.at[1:]
-    kinds = np.repeat([OPEN, BIN, CLOSE], [len(inner), n, len(inner)])
-    where = np.concatenate([at, arrays.place, _last(arrays.up)[at]])
-    inward = np.concatenate([np.zeros(len(inner) + n, np.intp), -at])
-    rank = np.array([1, 0, 2, 3])[kinds]  # at one node: open, then the bin, then close
-    order = np.lexsort((inward, rank, where))
-    number = np.concatenate([inner - 1, np.arange(n), inner - 1])[order]
-    length = np.concatenate([np.zeros(len(inner)), tree.hang, tree.length[1:]])[order]
-    kind = kinds[order]
-    place = np.empty(len(order), np.intp)
-    place[order] = np.arange(len(order))
-    opened, closed = place[: len(inner)], place[len(inner) + n :]
-    bins = np.concatenate([[0], np.cumsum(kind == BIN)])
-    below, since = np.zeros((2, len(order)), np.intp)
-    below[closed] = bins[closed] - bins[opened]
-    since[closed] = opened
-    edge = np.where(tree.edge < len(tree.up), (tree.edge - 1) << 2 | OPEN, (tree.edge - len(tree.up)) << 2 | BIN)
-    edge[(tree.edge == 0) | (tree.edge == len(tree.up) + n)] = NOTHING
-    tokens = -(-len(order) // FOUR) * FOUR
-    arrays = (
-        _padded(number << 2 | kind, tokens, NOTHING, np.int32),
-        _padded(length, tokens, 0.0, np.float64),
-        _padded(below, tokens, 0, np.int32),
-        _padded(since, tokens, 0, np.int32),
-        _padded(edge, -(-len(edge) // FOUR) * FOUR, NOTHING, np.int32),
-    )
-    return arrays, (tokens, len(edge)), len(order), len(inner)
+def tile_of(source, team, scratch):
+    """The `Tile` of a source, a team and the place of its slots."""
+    get, put = scratch.get, scratch.put
+    count, lengths_of = team.columns, path.lengths_for(team)
 
+    @device
+    def own_of(array, first, found):
+        """Fill `found` with a thread's entries of an array of int32 in the tile that begins at `first`."""
+        here = array + 4 * (first + team.member())
+        for k in range(count):
+            found[k] = target.load(here + 4 * k * team.size, types.int32)
 
-def _last(up):
-    """The last position in the subtree of each."""
-    last = list(range(len(up)))
-    parents = up.tolist()
-    for k in range(len(up) - 1, 0, -1):
-        if last[parents[k]] < last[k]:
-            last[parents[k]] = last[k]
-    return np.array(last)
+    @device
+    def survey(row, first, token, length, touched, phi):
+        own_of(row.space.codes, first, token)
+        lengths_of(row.space.lengths, first, length)
+        mass = paid = together = upto = 0.0
+        latest = -1.0
+        for k in range(count):
+            if token[k] & KIND == BIN:
+                d, met = source.one(row.source, number_of(token[k]), row.n)
+                mass = target.plus(mass, met)
+                paid = target.plus(paid, cost(d, length[k], row.rho))
+                together = target.plus(together, slope(d, length[k], row.rho))
+                upto += d
+                if d != 0.0:
+                    latest = float(first + count * team.member() + k)
+            phi[k] = upto
+            touched[k] = latest
+        return mass, paid, together
 
+    @device
+    def opens(row, token, before, phi):
+        for k in range(count):
+            if token[k] & KIND == OPEN:
+                put(row.slot, number_of(token[k]), before + phi[k])
 
-def _padded(vector, size, filler, dtype):
-    whole = np.full(size, filler, dtype)
-    whole[: len(vector)] = vector
-    return whole
+    def closing(keep_slopes):
+        @device
+        def close(row, first, token, length, touched, before, earlier, paid, together, phi):
+            under = cuda.local.array(count, types.int32)
+            opener = cuda.local.array(count, types.int32)
+            own_of(row.space.since, first, opener)
+            if keep_slopes:
+                own_of(row.space.below, first, under)
+            for k in range(count):
+                if token[k] & KIND == CLOSE:
+                    edge = number_of(token[k])
+                    flow = 0.0
+                    if max(earlier, touched[k]) > opener[k]:
+                        flow = before + phi[k] - get(row.slot, edge)
+                    paid = target.plus(paid, cost(flow, length[k], row.rho))
+                    if keep_slopes:
+                        flow = slope(flow, length[k], row.rho)
+                        together = target.plus(together, flow * under[k])
+                    put(row.slot, edge, flow)
+            return paid, together
 
+        return close
 
-@device
-def number_of(token):
-    """The number of the bin or edge that a token stands for, as an address is counted."""
-    return types.int64(token >> 2)
+    @device
+    def lift(row, first, token, phi):
+        length = cuda.local.array(count, types.float64)
+        own_of(row.space.codes, first, token)
+        lengths_of(row.space.lengths, first, length)
+        upto = 0.0
+        for k in range(count):
+            kind, number = token[k] & KIND, number_of(token[k])
+            phi[k] = upto
+            if kind == OPEN:
+                upto += get(row.slot, number)
+            elif kind == CLOSE:
+                upto -= get(row.slot, number)
+            elif kind == BIN:
+                difference, _ = source.one(row.source, number, row.n)
+                phi[k] = target.plus(upto, slope(difference, length[k], row.rho))
+        return upto
 
+    def passing(consume):
+        @device
+        def pass_by(row, o, first, height, phi):
+            token = cuda.local.array(count, types.int32)
+            before, whole = team.scan(lift(row, first, token, phi))
+            before += height
+            found = 0.0
+            for k in range(count):
+                if token[k] & KIND == BIN:
+                    found = target.plus(found, consume.one(row, o, number_of(token[k]), before + phi[k]))
+            return found, height + whole
 
-@device
-def four_of(array, t, count, found):
-    """Fill `found` with entries t..t+3 of an array of int32, or with tokens that stand for nothing."""
-    found[0] = found[1] = found[2] = found[3] = NOTHING
-    if t < count:
-        found[0], found[1], found[2], found[3] = target.load_four(array + 4 * t, types.int32)
+        return pass_by
+
+    def noting(emit):
+        @device
+        def note(row, o, first, phi):
+            token = cuda.local.array(count, types.int32)
+            own_of(row.space.edges, first, token)
+            for k in range(count):
+                kind, number = token[k] & KIND, number_of(token[k])
+                flow = 0.0
+                if kind == BIN:
+                    flow, _ = source.one(row.source, number, row.n)
+                elif kind == OPEN:
+                    flow = get(row.slot, number)
+                emit.one(row, o, first + count * team.member() + k, flow)
+
+        return note
+
+    return Tile(survey=survey, opens=opens, closing=closing, lift=lift, passing=passing, noting=noting)
 
 
 def room(source, team, scratch):
     """The sweeps of a tree; see `fastemd.cuda.rooms`."""
-    own, tile = stepping(team), FOUR * team.size
-    get, put = scratch.get, scratch.put
-
-    @device
-    def differences(row, token, length, t, phi, touched):
-        """Put prefix sums along four tokens into phi, and into `touched` which token last held a difference.
-
-        Returns the mass met, and the costs and slopes of the edges that the bins hang by.
-        """
-        mass = total = slopes = upto = 0.0
-        latest = -1.0
-        for k in range(FOUR):
-            if token[k] & KIND == BIN:
-                d, met = source.one(row.source, number_of(token[k]), row.n)
-                mass += met
-                total += cost(d, length[k], row.rho)
-                slopes += slope(d, length[k], row.rho)
-                upto += d
-                if d != 0.0:
-                    latest = float(t + k)
-            phi[k] = upto
-            touched[k] = latest
-        return mass, total, slopes
+    count, tile, on = team.columns, team.tile, tile_of(source, team, scratch)
 
     def climbing(keep_slopes):
         """The sweep that finds the flows of inner edges, and leaves these or their slopes in scratch."""
+        close = on.closing(keep_slopes)
 
         @device
         def climb(row, phi):
-            space = row.space
-            token = cuda.local.array(FOUR, types.int32)
-            under = cuda.local.array(FOUR, types.int32)
-            opener = cuda.local.array(FOUR, types.int32)
-            length = cuda.local.array(FOUR, types.float64)
-            touched = cuda.local.array(FOUR, types.float64)
+            token = cuda.local.array(count, types.int32)
+            length = cuda.local.array(count, types.float64)
+            touched = cuda.local.array(count, types.float64)
             total = balance = mass = potentials = 0.0
             latest = -1.0
-            for first in range(0, space.tokens, tile):
-                t = own(first)
-                four_of(space.codes, t, space.tokens, token)
-                four_of(space.since, t, space.tokens, opener)
-                lengths_of(space.lengths, t, space.tokens, length)
-                met, costs, together = differences(row, token, length, t, phi, touched)
-                before, whole = team.scan(phi[FOUR - 1])
+            for first in range(0, row.space.tokens, tile):
+                met, paid, together = on.survey(row, first, token, length, touched, phi)
+                before, whole = team.scan(phi[count - 1])
                 before += balance
-                earlier, newest = team.latest(touched[FOUR - 1])
+                earlier, newest = team.latest(touched[count - 1])
                 earlier = max(earlier, latest)
-                for k in range(FOUR):
-                    if token[k] & KIND == OPEN:
-                        put(row.slot, number_of(token[k]), before + phi[k])
+                on.opens(row, token, before, phi)
                 team.meet()
-                if keep_slopes:
-                    four_of(space.below, t, space.tokens, under)
-                for k in range(FOUR):
-                    if token[k] & KIND == CLOSE:
-                        edge = number_of(token[k])
-                        flow = 0.0
-                        if max(earlier, touched[k]) > opener[k]:
-                            flow = before + phi[k] - get(row.slot, edge)
-                        costs += cost(flow, length[k], row.rho)
-                        if keep_slopes:
-                            flow = slope(flow, length[k], row.rho)
-                            together += flow * under[k]
-                        put(row.slot, edge, flow)
+                paid, together = close(row, first, token, length, touched, before, earlier, paid, together, phi)
                 balance += whole
                 latest = max(latest, newest)
-                total += team.total(costs)
-                mass += team.total(met)
-                if keep_slopes:
-                    potentials += team.total(together)
+                paid, met, together, _ = team.totals(paid, met, together, 0.0)
+                total, mass, potentials = total + paid, mass + met, potentials + together
             team.meet()
             return total, (balance, mass), potentials
 
@@ -201,52 +212,112 @@ def room(source, team, scratch):
         return total, found, 0.0, potentials / row.n, 0.0
 
     def visiting(consume):
+        pass_by, summed = on.passing(consume), consume.summed
+
         @device
         def visit(row, state, o, phi):
-            space = row.space
-            token = cuda.local.array(FOUR, types.int32)
-            length = cuda.local.array(FOUR, types.float64)
             height = found = 0.0
-            for first in range(0, space.tokens, tile):
-                t = own(first)
-                four_of(space.codes, t, space.tokens, token)
-                lengths_of(space.lengths, t, space.tokens, length)
-                upto = 0.0
-                for k in range(FOUR):
-                    kind, number = token[k] & KIND, number_of(token[k])
-                    phi[k] = upto
-                    if kind == OPEN:
-                        upto += get(row.slot, number)
-                    elif kind == CLOSE:
-                        upto -= get(row.slot, number)
-                    elif kind == BIN:
-                        phi[k] += slope(source.one(row.source, number, row.n)[0], length[k], row.rho)
-                before, whole = team.scan(upto)
-                before += height
-                for k in range(FOUR):
-                    if token[k] & KIND == BIN:
-                        found += consume.one(row, o, number_of(token[k]), before + phi[k])
-                height += whole
+            for first in range(0, row.space.tokens, tile):
+                mine, height = pass_by(row, o, first, height, phi)
+                if summed:
+                    found += team.total(mine)
             return found
 
         return visit
 
     def listing(emit):
+        note = on.noting(emit)
+
         @device
         def edges_of(row, state, o, phi):
-            space = row.space
-            token = cuda.local.array(FOUR, types.int32)
-            for first in range(0, space.count, tile):
-                four_of(space.edges, own(first), space.count, token)
-                for k in range(FOUR):
-                    kind, number = token[k] & KIND, number_of(token[k])
-                    flow = 0.0
-                    if kind == BIN:
-                        flow, _ = source.one(row.source, number, row.n)
-                    elif kind == OPEN:
-                        flow = get(row.slot, number)
-                    emit.one(row, o, own(first) + k, flow)
+            for first in range(0, row.space.count, tile):
+                note(row, o, first, phi)
 
         return edges_of
 
     return Room(value=value, potential=potential, visiting=visiting, listing=listing)
+
+
+def stages(source, team, scratch):
+    """What is done to a tree by many blocks; see `fastemd.cuda.rooms`."""
+    count, on = team.columns, tile_of(source, team, scratch)
+
+    @device
+    def measure(row, first, phi):
+        token = cuda.local.array(count, types.int32)
+        length = cuda.local.array(count, types.float64)
+        touched = cuda.local.array(count, types.float64)
+        met, _, _ = on.survey(row, first, token, length, touched, phi)
+        _, whole = team.scan(phi[count - 1])
+        _, newest = team.latest(touched[count - 1])
+        return whole, met, newest
+
+    @device
+    def opening(row, first, carry, phi):
+        token = cuda.local.array(count, types.int32)
+        length = cuda.local.array(count, types.float64)
+        touched = cuda.local.array(count, types.float64)
+        on.survey(row, first, token, length, touched, phi)
+        before, _ = team.scan(phi[count - 1])
+        on.opens(row, token, before + carry.balance, phi)
+
+    def climbing(keep_slopes):
+        close = on.closing(keep_slopes)
+
+        @device
+        def climb(row, first, carry, phi):
+            token = cuda.local.array(count, types.int32)
+            length = cuda.local.array(count, types.float64)
+            touched = cuda.local.array(count, types.float64)
+            _, paid, together = on.survey(row, first, token, length, touched, phi)
+            before, _ = team.scan(phi[count - 1])
+            before += carry.balance
+            earlier, _ = team.latest(touched[count - 1])
+            earlier = max(earlier, carry.latest)
+            return close(row, first, token, length, touched, before, earlier, paid, together, phi)
+
+        return climb
+
+    keep_flows, keep_slopes = climbing(False), climbing(True)
+
+    @device
+    def value(row, first, carry, phi):
+        return keep_flows(row, first, carry, phi)[0]
+
+    @device
+    def potential(row, first, carry, phi):
+        paid, potentials = keep_slopes(row, first, carry, phi)
+        return paid, 0.0, potentials, 0.0
+
+    @device
+    def lifting(row, first, phi):
+        token = cuda.local.array(count, types.int32)
+        return team.scan(on.lift(row, first, token, phi))[1]
+
+    def visiting(consume):
+        pass_by = on.passing(consume)
+
+        @device
+        def visit(row, o, first, carry, phi):
+            return pass_by(row, o, first, carry.drop, phi)[0]
+
+        return visit
+
+    def listing(emit):
+        note = on.noting(emit)
+
+        @device
+        def edges_of(row, o, first, carry, phi):
+            note(row, o, first, phi)
+
+        return edges_of
+
+    return Stages(
+        measure=measure,
+        opening=opening,
+        value=value,
+        potential=potential,
+        lifting=lifting,
+        visiting=visiting,
+        listing=listing,
+    )
