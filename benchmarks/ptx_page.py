@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from fastemd.cuda.teams import MEETING
+
 from . import tables
 from .ptx import BLOCK, FILE, at_fault
 from .ptx_cases import BASE, KERNELS, ROOMS
@@ -65,6 +67,7 @@ def _summary(lines: Lines) -> str:
         "threads resident, at least",
         "load, bytes",
         "store, bytes",
+        "shared memory, bytes",
         "spilled, bytes",
     ]
     return tables.table(head, rows)
@@ -80,8 +83,16 @@ def _worst(lines: Lines) -> list[str]:
         str(min(ours)) if ours else "",
         str(most(line["load_bytes"] for line in floats)) if floats else "",
         str(most(line["store_bytes"] for line in floats)) if floats else "",
+        _shared(lines),
         str(max(line["spill_stores"] + line["spill_loads"] for line in lines)),
     ]
+
+
+def _shared(lines: Lines) -> str:
+    """Shared memory of a block: what ptxas reports, and what a launch adds to it."""
+    static = max(line["static_shared"] for line in lines)
+    slots = lines[0]["room"] in ("ring", "tree") and lines[0]["blocks"] == "one"
+    return f"{static + 8 * MEETING}" + (" + 8 a slot" if slots else "")
 
 
 def _what(line: dict) -> str:
@@ -125,6 +136,8 @@ def _provenance(result: dict) -> str:
         f"Registers are those of a thread. Threads resident: how many of the 2,048 that a multiprocessor of compute "
         f"capability {BASE} can hold find registers, in blocks of {BLOCK}. Loads and stores: the widest that float32 "
         f"rows are read and written with; a tree's bins are read one by one, but where masses are added up first. "
+        f"Shared memory: a slot is a bin of a ring, or an inner edge of a tree; what comes to more than 48 KiB lies in "
+        f"device memory instead. "
         f"Spilled: stores and loads, most of all cases. Compiled {result['date']} in {result['seconds']:.0f} s with "
         f"{versions}, ptxas {result['assembler']}, numba {result['versions']['numba']}; commit {commit}.{quick}"
     )
