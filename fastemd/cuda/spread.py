@@ -231,10 +231,8 @@ def answering(case, matter, stages, team):
     expected = baseline == EXPECTED
     shift_of, factor_of = shifting(baseline, wrt)
     visit, visit_logits = stages.visiting(writing(out, count)), stages.visiting(writing_logits(out, source, count))
-    expect, list_edges = (
-        stages.visiting(expecting(source, count)),
-        stages.listing(listing(out, case.kernel == "length_gradient", count)),
-    )
+    expect = stages.visiting(expecting(source, count))
+    list_edges = stages.listing(listing(out, case.kernel == "length_gradient", count))
     write_value = out.write
 
     @device
@@ -277,7 +275,7 @@ def answering(case, matter, stages, team):
         return [(value, ROW, NONE)]
     if case.kernel in ("flow", "length_gradient"):
         return [(edges, EDGES, NONE)]
-    last = (logits if case.kernel == "logits" else gradient, ITEMS, NONE)
-    return (
-        [(expectation, ITEMS, (EXPECTATION, EXPECTATION + 1)), last] if expected or case.kernel == "logits" else [last]
-    )
+    expecting_first = [(expectation, ITEMS, (EXPECTATION, EXPECTATION + 1))]
+    if case.kernel == "logits":
+        return [*expecting_first, (logits, ITEMS, NONE)]
+    return [*(expecting_first if expected else []), (gradient, ITEMS, NONE)]

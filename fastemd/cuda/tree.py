@@ -20,9 +20,9 @@ from ..laws import cost, slope
 from . import path, target
 from .rooms import Room, Stages
 from .target import Parts, cuda, device, types
-from .tokens import BIN, CLOSE, KIND, NOTHING, OPEN, Layout, items, number_of, prepare
+from .tokens import BIN, CLOSE, KIND, OPEN, Layout, items, number_of, prepare
 
-__all__ = ["NOTHING", "Layout", "items", "prepare", "room", "stages"]
+__all__ = ["Layout", "items", "prepare", "room", "stages"]
 
 COLUMNS = 8
 
