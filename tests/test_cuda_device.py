@@ -122,7 +122,9 @@ def test_work_is_queued_on_the_callers_stream_in_order(torch):
     near(value.cpu().numpy(), reference.emd(a, b, Chain(1000)), value_slack(Chain(1000), total_mass(a, b), 1))
 
 
-@pytest.mark.parametrize("make", [lambda: Chain(1000), lambda: Ring(100), lambda: Tree.imagenet("1k")])
+@pytest.mark.parametrize(
+    "make", [lambda: Chain(1000), lambda: Ring(100), lambda: Tree.imagenet("1k"), lambda: Chain(200_000)]
+)
 def test_torch_captures_a_graph_after_one_call(torch, make):
     space = make()
     a, b = rows_of(64, space.n)
@@ -160,6 +162,17 @@ def test_every_run_gives_the_same_bits(torch):
     one, grad_one = fe.emd_value_and_grad(x[7], y[7], space, mass="normalize")
     assert torch.equal(one, value[7])
     assert torch.equal(grad_one, grad[7])
+
+
+@pytest.mark.parametrize("make", [lambda: Chain(200_000), lambda: caterpillar(200_000)])
+def test_long_row_has_the_same_bits_alone_and_among_many(torch, make):
+    space = make()
+    many = torch.cuda.get_device_properties(0).multi_processor_count + 1
+    x, y = (torch.softmax(torch.randn(many, space.n, device="cuda"), dim=1) for _ in "xy")
+    value, grad = fe.emd_value_and_grad(x, y, space, mass="normalize")
+    one, grad_one = fe.emd_value_and_grad(x[3], y[3], space, mass="normalize")
+    assert torch.equal(one, value[3])
+    assert torch.equal(grad_one, grad[3])
 
 
 def test_bfloat16_of_torch_is_read_and_answered(torch):
