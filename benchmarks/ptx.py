@@ -21,7 +21,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -86,9 +85,10 @@ def _lines(cases: list[Case], workers: int) -> Iterator[dict]:
         yield from itertools.chain.from_iterable(map(examined, cases))
         return
     spawn = multiprocessing.get_context("spawn")
-    # numba keeps all that it compiled, some ten MiB a kernel: processes are made anew now and then.
-    with ProcessPoolExecutor(workers, spawn, max_tasks_per_child=8) as pool:
-        yield from itertools.chain.from_iterable(pool.map(examined, cases, chunksize=4))
+    # numba keeps all that it compiled, some ten MiB a kernel: processes are made anew now and then. (An executor of
+    # concurrent.futures that does so was seen to wait for ever, on Python 3.11.)
+    with spawn.Pool(workers, maxtasksperchild=8) as pool:
+        yield from itertools.chain.from_iterable(pool.imap(examined, cases, chunksize=4))
 
 
 def examined(case: Case) -> list[dict[str, Any]]:
