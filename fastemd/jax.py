@@ -1,4 +1,4 @@
-"""The Earth Mover's Distance as a loss of JAX: under jit, vmap and grad, on the CPU.
+"""The Earth Mover's Distance as a loss of JAX: under jit, vmap and grad, on the CPU and on a GPU.
 
 >>> import jax, fastemd as fe
 >>> from fastemd.jax import emd_loss
@@ -6,7 +6,8 @@
 >>> round(float(loss), 4)
 0.5556
 
-Kernels are called through `jax.experimental.buffer_callback`: they read XLA's memory and write the gradient into it.
+Kernels are called through `jax.experimental.buffer_callback`: they read XLA's memory and write the gradient into it. On
+a GPU they are queued on XLA's stream, and no number comes to the host.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental.buffer_callback import buffer_callback
 
-from . import arguments, validation
+from . import arguments, device, device_readers, validation
 from .api import emd_value_and_grad, emd_with_logits
 from .space import Space
 
@@ -90,8 +91,8 @@ def emd_loss(
     -----
     Differentiable once, in reverse mode, with respect to `input`, a soft `target` and `weight`; JAX raises where a
     second derivative, or forward mode, is asked for. Inputs are read where they lie, and the gradient is written where
-    it stays; bfloat16 becomes float32 first, since numpy knows no such thing. There is no GPU version: there XLA's
-    buffers cannot be read, and the call fails.
+    it stays; bfloat16 becomes float32 first, since numpy knows no such thing. On a GPU kernels are queued on XLA's
+    stream, which ``check=True`` waits for; only the values, a number a row, are copied, on the device.
 
     References
     ----------
@@ -194,9 +195,21 @@ def _call(law: _Law, input: Array, target: Array) -> tuple[Array, Array]:
     return values, grad
 
 
+class _OnStream:
+    """A buffer of XLA's on a GPU, as the CUDA array interface tells it, with the stream that XLA works on."""
+
+    def __init__(self, buffer: Any, stream: int) -> None:
+        self.__cuda_array_interface__ = {**buffer.__cuda_array_interface__, "stream": stream or device.LEGACY}
+
+
 def _answer(law: _Law, context: Any, out: tuple[Any, Any], input: Any, target: Any) -> None:
     """Write values and gradient into XLA's memory, in XLA's thread."""
-    values, grad = (np.asarray(buffer) for buffer in out)
-    x, y = np.asarray(input), np.asarray(target)
-    function = emd_with_logits if y.dtype.kind in "iu" else emd_value_and_grad
-    values[...], _ = function(x, y, law.space, rho=law.rho, out=grad, check=law.check)
+    buffers = (*out, input, target)
+    on_gpu = int(input.__dlpack_device__()[0]) in device_readers.DEVICES
+    values, grad, x, y = (_OnStream(z, context.stream) if on_gpu else np.asarray(z) for z in buffers)
+    function = emd_with_logits if target.dtype.kind in "iu" else emd_value_and_grad
+    found, _ = function(x, y, law.space, rho=law.rho, out=grad, check=law.check)
+    if on_gpu:
+        device.copy(*(device_readers.read(z, "values") for z in (found, values)))
+    else:
+        values[...] = found

@@ -94,14 +94,18 @@ class Block:
 WORDS = {kind: np.dtype(str(kind)) for kind in (*numbers.PLAIN.values(), target.types.uint16, target.types.int32)}
 
 
-def _number_at(address, dtype, count=1):
-    size = dtype.itemsize * count
+def _require(address, size):
+    """Raise if bytes do not belong to an array."""
     for base, *_ in reversed(state.memory):
         low, high = np.lib.array_utils.byte_bounds(base)
         if low <= address and address + size <= high:
-            break
-    else:
-        raise AssertionError(f"{size} bytes at {address:#x} belong to no array")
+            return
+    raise AssertionError(f"{size} bytes at {address:#x} belong to no array")
+
+
+def _number_at(address, dtype, count=1):
+    size = dtype.itemsize * count
+    _require(address, size)
     wide = min(16, size)
     if address % wide:
         raise AssertionError(f"{address:#x} is no multiple of {wide}")
@@ -164,6 +168,12 @@ class Memory:
         return from_bfloat16(view(x)) if x.dtype is BFLOAT16 else view(x).copy()
 
     @staticmethod
+    def copy(source, target, size, device, handle):
+        _require(target, size)
+        _require(source, size)
+        ctypes.memmove(target, source, size)
+
+    @staticmethod
     def address_of(array):
         return array.__cuda_array_interface__["data"][0]
 
@@ -171,6 +181,7 @@ class Memory:
 DRIVER = {
     "upload": Memory.upload,
     "empty": Memory.empty,
+    "copy": Memory.copy,
     "address_of": Memory.address_of,
     "to_host": Memory.to_host,
     "device_of": state.device_of,

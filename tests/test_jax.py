@@ -4,13 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from fake_libraries import InterfaceArray, installed
+from gpu import obstacle
 from hypothesis import given
 from hypothesis import strategies as st
 from jax.test_util import check_grads
 from kernel_problems import exponents, near, spaces, value_slack
+from simulator import install
 
 import fastemd as fe
-from fastemd import reference
+from fastemd import dlpack, reference
+from fastemd import jax as adapter
 from fastemd.jax import emd_loss
 from fastemd.spaces import Chain, Ring, Tree
 
@@ -135,3 +139,52 @@ def test_bad_rows_are_nan_and_raise_under_check():
 def test_bad_input_is_refused_by_name(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+class GpuBuffer(InterfaceArray):
+    """jax.experimental.buffer_callback.Buffer on a GPU, whose interface names no stream."""
+
+    dtype = property(lambda self: self.memory.dtype)
+
+    def __dlpack_device__(self):
+        return dlpack.CUDA, 0
+
+
+@pytest.mark.skipif(not obstacle(), reason="numba simulates a device only where there is none")
+@pytest.mark.parametrize("soft", [False, True])
+def test_buffers_on_a_gpu_are_read_and_written_on_the_stream_of_xla(soft, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        adapter,
+        adapter.emd_value_and_grad.__name__ if soft else adapter.emd_with_logits.__name__,
+        lambda *args, call=fe.emd_value_and_grad if soft else fe.emd_with_logits, **options: (
+            seen.append([x.__cuda_array_interface__["stream"] for x in (*args[:2], options["out"])])
+            or call(*args, **options)
+        ),
+    )
+    space = Tree(TREE.parent, TREE.lengths, bins=TREE.bins)  # its arrays lie on a device of this test only
+    p = np.array(jax.nn.softmax(Z))
+    x, target = (p, p[::-1].copy()) if soft else (np.array(Z), np.array(Y))
+    values, grad = np.full(3, 77, np.float32), np.full((3, 5), 77, np.float32)
+    with installed(monkeypatch):
+        install(monkeypatch)
+        buffers = [GpuBuffer(memory) for memory in (values, grad, x, target)]
+        context = type("Context", (), {"stream": 5})
+        adapter._answer(adapter._Law(space, 2.0, False), context, tuple(buffers[:2]), *buffers[2:])
+    assert seen == [[5, 5, 5]]
+    expected, gradient = (fe.emd_value_and_grad if soft else fe.emd_with_logits)(x, target, TREE, rho=2)
+    eps = np.finfo(np.float32).eps / np.finfo(np.float64).eps
+    near(values, expected, value_slack(TREE, 1.0, 2) * eps)
+    near(grad, gradient, value_slack(TREE, 1.0, 2) * eps)
+
+
+@pytest.mark.gpu
+def test_loss_on_a_gpu_is_that_on_the_cpu():
+    if obstacle() or "cuda" not in jax.default_backend():
+        pytest.skip(f"needs a GPU that jax knows: {obstacle() or 'jax has no CUDA backend here'}")
+    both = jax.jit(jax.value_and_grad(lambda z: emd_loss(z, Y, TREE)))
+    value, grad = both(Z)
+    expected, rows = fe.emd_with_logits(np.asarray(Z), np.asarray(Y), TREE, rho=2)
+    eps = np.finfo(np.float32).eps / np.finfo(np.float64).eps
+    near(np.asarray(value), expected.mean(), value_slack(TREE, 1.0, 2) * eps)
+    near(np.asarray(grad), rows / len(rows), value_slack(TREE, 1.0, 2) * eps)
