@@ -15,6 +15,7 @@ import pytest
 
 from benchmarks import ptx, ptx_cases, ptx_page, ptx_reading
 from benchmarks.ptx_reading import CAPABILITIES
+from fastemd.cuda.teams import MEETING
 
 ROOT = Path(__file__).parents[1]
 
@@ -212,7 +213,11 @@ def test_resident_threads_are_those_of_the_occupancy_calculator(registers, capab
 
 def line(case, **more):
     kept = {"words": case.words, **case._asdict(), "kernel": case.kernel.words, "registers": 72, "resident": 768}
-    return kept | {"spill_stores": 0, "spill_loads": 0, "load_bytes": 16, "store_bytes": 4, "faults": []} | more
+    return (
+        kept
+        | {"static_shared": 16, "spill_stores": 0, "spill_loads": 0, "load_bytes": 16, "store_bytes": 4, "faults": []}
+        | more
+    )
 
 
 def written(folder, lines):
@@ -234,7 +239,9 @@ def test_the_page_has_the_worst_of_each_kernel_and_the_limits_beside_none(tmp_pa
     worse = line(case._replace(law=0.0), registers=90, resident=512)
     capped = line(case._replace(cap=40), registers=40, resident=1536, spill_stores=8)
     page = written(tmp_path, [line(case), worse, capped])
-    assert "| chain | value | 2 | 90 (any ρ, float32, 256 threads, 9.0) | 512 | 16 | 4 | 0 |" in page
+    assert (
+        f"| chain | value | 2 | 90 (any ρ, float32, 256 threads, 9.0) | 512 | 16 | 4 | {16 + 8 * MEETING} | 0 |" in page
+    )
     assert "| none | 72 | 768 | 0 |" in page and "| 40 | 40 | 1536 | 8 |" in page
     assert ptx.status(tmp_path / ptx.FILE) == 0
 

@@ -42,6 +42,7 @@ def gradients(loss):
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning")  # by jax, where other tests have loaded it
 def test_forked_workers_compute_after_their_parent_has():
     loss = EMDLoss(TREE)
     big = torch.randn(4096, 100), torch.randint(0, 100, (4096,))
