@@ -38,7 +38,9 @@ class Reduction(NamedTuple):
     def of(self, rows: Tensor) -> Tensor:
         """Reduce the values of rows."""
         if isinstance(self.factor, float):
-            return (rows.sum() if self.summed else rows) * self.factor
+            if not self.summed:
+                return rows
+            return rows.sum() if self.factor == 1.0 else rows.mean()
         rows = rows * self.factor
         if self.summed:
             rows = rows.sum()
@@ -59,7 +61,7 @@ class Habits(NamedTuple):
         """
         summed, mean = self.reduction != "none", self.reduction == "mean"
         soft, weight = target.is_floating_point(), None if self.weight is None else self.weight.to(dtype)
-        if weight is None and (soft or (known and not (target == self.ignore_index).any())):
+        if weight is None and (soft or (known and not (target.numpy() == self.ignore_index).any())):
             rows = target.shape[:-1].numel() if soft else target.numel()
             return target, Reduction(1.0 if not mean else 1.0 / rows if rows else math.nan, None, summed)
         if soft:
