@@ -178,12 +178,12 @@ def softmax(x, n, chances):
     for j in range(0, n, WIDTH):
         block, _ = columns(x, j, n)
         for k, logit in enumerate(block):
+            put(chances, j + k, logit)
             if j + k < n:
                 top = select(logit > top, logit, top)
     total = lanes(0.0)
     for j in range(0, n, WIDTH):
-        block, _ = columns(x, j, n)
-        for k, logit in enumerate(block):
+        for k, logit in enumerate(run(chances, j)):
             chance = exp(logit - top) if j + k < n else lanes(0.0)
             put(chances, j + k, chance)
             total += chance
@@ -205,9 +205,10 @@ def logits(z, target, weigh_z, weigh, space, rho, tolerance, values, out, buffer
         total, found, _ = sweeps.potential((chances, whole, aim), space, rho, n, buffer)
         verdict = judge_target(target, row, last, tolerance, aim, n, found)
         spread(values, row, last, total + verdict)
-        shift = verdict
+        together = lanes(0.0)
         for i in range(n):
-            shift += get(chances, i) * whole * get(buffer, space.place[i])
+            together += get(chances, i) * get(buffer, space.place[i])
+        shift = verdict + together * whole
         into = rows(out, row, last, None)
         for j in range(0, n, WIDTH):
             f = affine(gather(buffer, space.place, j), shift, whole)

@@ -61,7 +61,8 @@ def call(builder, name, arguments):
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"{name}.v{WIDTH}f64"), arguments)
 
 
-def _widened(context, builder, value, kind):
+def widened(context, builder, value, kind):
+    """A number in every lane; lanes as they are."""
     if kind == Lanes:
         return value
     return splat(builder, context.cast(builder, value, kind, types.float64))
@@ -78,7 +79,7 @@ def _binary(result, instruction, *operators):
     def apply(typing, x, y):
         def codegen(context, builder, signature, arguments):
             return instruction(
-                builder, *(_widened(context, builder, v, t) for v, t in zip(arguments, (x, y), strict=True))
+                builder, *(widened(context, builder, v, t) for v, t in zip(arguments, (x, y), strict=True))
             )
 
         return result(x, y), codegen
@@ -172,7 +173,7 @@ def lanes(typing, number):
     """A number in every lane."""
 
     def codegen(context, builder, signature, arguments):
-        return _widened(context, builder, arguments[0], number)
+        return widened(context, builder, arguments[0], number)
 
     return Lanes(number), codegen
 
@@ -182,7 +183,7 @@ def select(typing, mask, x, y):
     """`x` where the mask is true, `y` elsewhere; each is lanes or a number."""
 
     def codegen(context, builder, signature, arguments):
-        chosen = (_widened(context, builder, v, t) for v, t in zip(arguments[1:], (x, y), strict=True))
+        chosen = (widened(context, builder, v, t) for v, t in zip(arguments[1:], (x, y), strict=True))
         return builder.select(arguments[0], *chosen)
 
     return Lanes(mask, x, y), codegen
