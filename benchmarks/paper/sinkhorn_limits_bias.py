@@ -18,7 +18,7 @@ INNER = 2_000
 EVALUATIONS = 200
 MEMORY = 30
 RESTART = 5  # evaluations: a round of L-BFGS that ends before has nothing more to find
-EXACT = {"exact, rho 1": 1.0, "relaxed, rho 2": 2.0}
+EXACT = {"exact, ρ = 1": 1.0, "relaxed, ρ = 2": 2.0}
 SINKHORN, DIVERGENCE, BLURRED = "entropic", "debiased", "entropic, of the plan alone"
 
 Loss = Callable[[np.ndarray], tuple[float, np.ndarray]]

@@ -20,10 +20,12 @@ QUESTIONS = {
     "growth": ("What does a larger space cost?", sentences.growth),
 }
 LEGENDS = {
-    "speed": "Lines: medians over both kinds of histograms and all seeds; bands: from the least to the largest; a line "
-    "ends where a row did not converge.",
-    "accuracy": "Left: solid, the cost of the plan and the cosine with the exact gradient; dotted, the regularised "
-    "value and the cosine with the gradient of ρ = 2. Middle and right: solid, plain steps; dashed, fastemd's.",
+    "speed": "Lines: medians over both kinds of histograms and all seeds; bands: from the least to the largest. What "
+    "did not converge counts as infinite: there a line ends, and a band leaves the picture. Plain scaling in either "
+    "dtype and POT's in logarithms make the same steps.",
+    "accuracy": "Left: solid, the cost of the plan, and the cosine with the exact gradient; dotted, the regularised "
+    "value, and the cosine with the gradient of ρ = 2; hollow where a row had not converged. Middle and right: the "
+    "cost of the plan, and the cosine with the exact gradient; over-relaxed are fastemd's steps.",
     "range": "Vertical lines: where the least entry of the kernel is the least normal number of the dtype.",
     "bias": "Top: b in grey. Below: the exact distance of each minimiser from b, as a share of that of the start.",
     "growth": "One pair of histograms, one thread.",
@@ -133,7 +135,9 @@ def _growth(result: runs.Record) -> str:
                 missed = sum(one["outcome"] != "converged" for one in found)
                 time = runs.spread([1e3 * one["seconds"] for one in found])
                 cells.append(time + (f" ({missed} not converged)" if missed else ""))
-            off = [one["value_error"] for one in chosen(result, "growth", space=place, n=n, method="fastemd, space")]
+            off = [
+                one["value_error"] for one in chosen(result, "growth", space=place, n=n, method="fastemd on the space")
+            ]
             rows.append([place, f"{n:,}", *cells, runs.spread(off)])
     head = ["space", "bins", *(f"{method}, ms" for method in METHODS[1:]), "error of ⟨P, C⟩ on the space"]
     why = [

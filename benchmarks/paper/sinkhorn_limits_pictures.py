@@ -22,6 +22,7 @@ REG = "reg / largest cost"
 WIDTH = 10.5
 DOTS = 110
 FLOOR = 1e-9  # what is less is drawn there: rounding
+ABOVE = 1e12  # above any picture
 
 
 def chosen(result: runs.Record, question: str, **where: Any) -> list[runs.Record]:
@@ -31,6 +32,11 @@ def chosen(result: runs.Record, question: str, **where: Any) -> list[runs.Record
         for one in result["records"]
         if one["question"] == question and all(one[name] == value for name, value in where.items())
     ]
+
+
+def reached(records: Iterable[runs.Record], figure: str) -> list[float]:
+    """A figure of each run, infinity where it did not converge: a median of those is right where most did."""
+    return [one[figure] if one["outcome"] == "converged" else np.inf for one in records]
 
 
 def _figure(rows: int, columns: int, height: float, **more: Any) -> tuple[Figure, np.ndarray]:
@@ -46,90 +52,109 @@ def _finish(picture: Figure, path: Path, axes: Iterable[Axes] = (), columns: int
             seen.setdefault(label, handle)
     if seen:
         picture.legend(
-            seen.values(), seen.keys(), loc="outside lower center", ncols=columns, fontsize=10, frameon=False
+            seen.values(), seen.keys(), loc="outside lower center", ncols=columns, fontsize=9.5, frameon=False,
+            columnspacing=1.2, handlelength=1.8,
         )  # fmt: skip
     picture.savefig(path, dpi=DOTS)
 
 
 def _band(ax: Axes, x: Sequence[float], values: Sequence[Sequence[float]], colour: str, **look: Any) -> None:
-    """A line of medians in a band from the least to the largest."""
-    ax.plot(x, [np.median(each) for each in values], color=colour, **look)
-    ax.fill_between(x, [min(each) for each in values], [max(each) for each in values], color=colour, alpha=0.15, lw=0)
+    """A line of medians in a band from the least to the largest; it ends where the median is infinite."""
+    kept = [(at, each) for at, each in zip(x, values, strict=True) if np.isfinite(np.median(each))]
+    if kept:
+        x, values = zip(*kept, strict=True)
+        ax.plot(x, [np.median(each) for each in values], color=colour, **look)
+        highest = [min(max(each), ABOVE) for each in values]
+        ax.fill_between(x, [min(each) for each in values], highest, color=colour, alpha=0.15, lw=0)
+
+
+def _fit(axes: Iterable[Axes]) -> None:
+    """Set one height, that of the lines: a band that leaves the picture has rows that did not converge."""
+    axes = list(axes)
+    drawn = np.concatenate([line.get_ydata() for ax in axes for line in ax.get_lines()])
+    for ax in axes:
+        ax.set_ylim(drawn.min() / 2, drawn.max() * 4)
 
 
 def draw_speed(result: runs.Record, path: Path) -> None:
-    """Iterations and time against reg; a line ends where a row did not converge."""
+    """Iterations and time against reg; a line ends where the median row did not converge."""
     places = runs.names(chosen(result, "speed"), "space")
     picture, axes = _figure(2, len(places), 7.2, sharex=True, sharey="row")
     for column, place in enumerate(places):
         for row, figure in enumerate(("iterations", "seconds")):
             ax = axes[row, column]
             for method in METHODS[:-1]:
-                regs, values = [], []
-                for reg in runs.names(chosen(result, "speed", space=place, method=method), "reg"):
-                    here = chosen(result, "speed", space=place, method=method, reg=reg)
-                    if all(one["outcome"] == "converged" for one in here):
-                        regs.append(reg)
-                        values.append([1e3 ** (figure == "seconds") * one[figure] for one in here])
-                if regs:
-                    _band(ax, regs, values, COLOURS[method], label=method, marker=MARKS[method], ms=5)
+                here = chosen(result, "speed", space=place, method=method)
+                regs, scale = runs.names(here, "reg"), 1e3 if figure == "seconds" else 1
+                values = [
+                    scale * np.array(reached((one for one in here if one["reg"] == reg), figure)) for reg in regs
+                ]  # fmt: skip
+                _band(ax, regs, values, COLOURS[method], label=method, marker=MARKS[method], ms=5)
             ax.set(xscale="log", yscale="log")
         exact = [1e3 * one["seconds"] for one in chosen(result, "speed", space=place, method=CLOSED)]
         axes[1, column].axhline(np.median(exact), color=COLOURS[CLOSED], lw=2, label=CLOSED)
         axes[0, column].set_title(place, fontsize=11)
         axes[1, column].set_xlabel(REG, fontsize=11)
     axes[0, 0].invert_xaxis()
+    _fit(axes[0])
+    _fit(axes[1])
     axes[0, 0].set_ylabel(f"iterations to {result['target']:g}", fontsize=11)
     axes[1, 0].set_ylabel(f"ms to {result['target']:g}", fontsize=11)
-    _finish(picture, path, axes.ravel())
+    _finish(picture, path, axes.ravel(), columns=3)
 
 
 def draw_accuracy(result: runs.Record, path: Path) -> None:
     """Value and direction of the gradient: against reg, and against iterations on either space."""
     places = runs.names(chosen(result, "accuracy"), "space")
-    picture, axes = _figure(2, 1 + len(places), 7, sharey="row")
-    for place, colour in zip(places, ("#0072b2", "#d55e00"), strict=True):
-        here = chosen(result, "accuracy", space=place)
-        regs = runs.names(here, "reg")
-
-        def at(figure: str, here: list[runs.Record] = here, regs: list[float] = regs) -> list[list[float]]:
-            return [[max(one[figure], FLOOR) for one in here if one["reg"] == reg] for reg in regs]
-
-        _band(axes[0, 0], regs, at("value_error"), colour, marker="o", ms=4, label=f"{place}: ⟨P, C⟩")
-        regularised = [np.median(each) for each in at("regularised_error")]
-        axes[0, 0].plot(regs, regularised, color=colour, ls=":", label="regularised")
-        _band(axes[1, 0], regs, at("cosine"), colour, marker="o", ms=4, label=f"{place}: with ρ = 1")
-        relaxed = [np.median(each) for each in at("cosine_relaxed")]
-        axes[1, 0].plot(regs, relaxed, color=colour, ls=":", label="with ρ = 2")
-    axes[0, 0].set(xscale="log", yscale="log", title="converged, against reg")
-    axes[1, 0].set(xscale="log", xlabel=REG)
-    for row in (0, 1):
-        axes[row, 0].invert_xaxis()
-        axes[row, 0].legend(fontsize=9, frameon=False, loc="lower left" if row == 0 else "lower right")
+    picture, axes = _figure(2, 1 + len(places), 7.6, sharey="row")
+    for place, colour in zip(places, ("#009e73", "#d55e00"), strict=True):
+        _draw_regs(chosen(result, "accuracy", space=place), place, axes[:, 0], colour)
+    axes[0, 0].set_title(f"{result['limit']:,} iterations at most", fontsize=11)
+    axes[0, 0].invert_xaxis()
+    axes[1, 0].invert_xaxis()
+    axes[1, 0].set_xlabel(REG, fontsize=11)
     for column, place in enumerate(places, 1):
         _draw_steps(result, place, axes[:, column])
     axes[0, 0].set_ylabel("relative error of the value", fontsize=11)
     axes[1, 0].set_ylabel("cosine with the exact gradient", fontsize=11)
-    _finish(picture, path)
+    _finish(picture, path, axes[1], columns=5)
+
+
+def _draw_regs(here: list[runs.Record], place: str, axes: Sequence[Axes], colour: str) -> None:
+    """Value and cosine against reg; a point is hollow where a row has not converged."""
+    regs = runs.names(here, "reg")
+    done = [all(one["converged"] for one in here if one["reg"] == reg) for reg in regs]
+    for ax, figures, floor in (
+        (axes[0], ("value_error", "regularised_error"), FLOOR), (axes[1], ("cosine", "cosine_relaxed"), -1.0)
+    ):  # fmt: skip
+        solid, dotted = (
+            [[max(one[name], floor) for one in here if one["reg"] == reg] for reg in regs] for name in figures
+        )
+        _band(ax, regs, solid, colour, label=place)
+        for reg, values, full in zip(regs, solid, done, strict=True):
+            ax.plot(reg, np.median(values), "o", color=colour, ms=5, mfc=colour if full else "white")
+        middle = [np.median(each) for each in dotted]
+        ax.plot(regs, middle, color=colour, ls=":", lw=1.8, label=f"{place}, dotted")
+        ax.set_xscale("log")
+    axes[0].set_yscale("log")
 
 
 def _draw_steps(result: runs.Record, place: str, axes: Sequence[Axes]) -> None:
+    """Value and cosine against iterations, for each reg; fastemd's dashed and without a band."""
     here = chosen(result, "steps", space=place)
     for reg, colour in zip(runs.names(here, "reg"), ("#56b4e9", "#0072b2", "black"), strict=False):
-        for method, style in (("plain", "-"), ("over-relaxed", "--")):
+        for method in ("plain", "over-relaxed"):
             own = [one for one in here if one["reg"] == reg and one["method"] == method]
-            for ax, figure in zip(axes, ("value_error", "cosine"), strict=True):
-                curves = np.array([one[figure] for one in own])
-                if figure == "value_error":
-                    curves = np.maximum(curves, FLOOR)
-                label = f"reg {reg:g}, {method}"
+            for ax, figure, floor in zip(axes, ("value_error", "cosine"), (FLOOR, -1.0), strict=True):
+                curves, label = np.maximum([one[figure] for one in own], floor), f"reg {reg:g}, {method}"
                 if method == "plain":
-                    _band(ax, own[0]["steps"], list(curves.T), colour, ls=style, label=label)
+                    _band(ax, own[0]["steps"], list(curves.T), colour, label=label)
                 else:
-                    ax.plot(own[0]["steps"], np.median(curves, axis=0), color=colour, ls=style, label=label)
-    axes[0].set(xscale="log", yscale="log", title=place)
-    axes[1].set(xscale="log", xlabel="iterations")
-    axes[1].legend(fontsize=9, frameon=False, loc="lower right")
+                    ax.plot(own[0]["steps"], np.median(curves, axis=0), color=colour, ls="--", label=label)
+    axes[0].set(xscale="log", yscale="log")
+    axes[0].set_title(place, fontsize=11)
+    axes[1].set_xscale("log")
+    axes[1].set_xlabel("iterations", fontsize=11)
 
 
 def draw_range(result: runs.Record, path: Path) -> None:
@@ -186,7 +211,10 @@ def draw_bias(result: runs.Record, path: Path) -> None:
                 ax.axhline(np.median(values[0]), color=colour, ls=style, lw=1.6, label=method)
             else:
                 _band(ax, regs, values, colour, ls=style, marker=mark, ms=5, label=method)
-        ax.set(xscale="log", yscale="log", xlabel=REG, title=place, ylim=(FLOOR / 2, 2))
+        ax.set(xscale="log", yscale="log", xlabel=REG, title=place, ylim=(FLOOR / 2, 3))
+        regs = sorted({one["reg"] for one in chosen(result, "bias", space=place)} - {None})
+        ax.set_xticks(regs, [f"{reg:g}" for reg in regs])
+        ax.minorticks_off()
         ax.invert_xaxis()
     axes[places[0]].set_ylabel("exact distance of the minimiser\nfrom b / of the start", fontsize=11)
     _finish(picture, path, [top, axes[places[0]]])
@@ -198,13 +226,13 @@ def draw_growth(result: runs.Record, path: Path) -> None:
     picture, axes = _figure(1, len(places), 4.6, sharey=True)
     for ax, place in zip(axes[0], places, strict=True):
         for method in METHODS[1:]:
-            here = chosen(result, "growth", space=place, method=method, outcome="converged")
+            here = chosen(result, "growth", space=place, method=method)
             sizes = runs.names(here, "n")
-            times = [[1e3 * one["seconds"] for one in here if one["n"] == n] for n in sizes]
-            if sizes:
-                _band(ax, sizes, times, COLOURS[method], marker=MARKS[method], ms=5, label=method)
+            times = [1e3 * np.array(reached((one for one in here if one["n"] == n), "seconds")) for n in sizes]
+            _band(ax, sizes, times, COLOURS[method], marker=MARKS[method], ms=5, label=method)
         ax.set(xscale="log", yscale="log", xlabel="bins")
         ax.set_title(place, fontsize=11)
+    _fit(axes[0])
     axes[0, 0].set_ylabel(f"ms to {result['target']:g}, reg {result['growth_reg']:g}", fontsize=11)
     _finish(picture, path, axes.ravel())
 

@@ -12,7 +12,7 @@ import numpy as np
 from .. import tables
 from . import runs
 from .sinkhorn_limits_bias import BLURRED, DIVERGENCE, EXACT, SINKHORN
-from .sinkhorn_limits_pictures import chosen
+from .sinkhorn_limits_pictures import chosen, reached
 from .sinkhorn_limits_solving import EXACT as CLOSED
 from .sinkhorn_limits_solving import METHODS
 
@@ -20,7 +20,7 @@ NEAR_VALUE, NEAR_COSINE = 0.01, 0.99
 AT_B = 1e-3  # of the distance of the start: a minimiser that near counts as at b
 LAST_SIZES = 3  # of which the exponent of growth is taken
 FIGURES = ("value_error", "regularised_error", "cosine", "cosine_relaxed")
-PLAIN, RELAXED = "plain, float64", "fastemd, space"
+PLAIN, RELAXED = "plain float64", "fastemd on the space"
 
 number = tables.number
 
@@ -37,6 +37,11 @@ def _on(held: Sequence[str], places: Sequence[str]) -> str:
     return f"only on the {' and the '.join(held)}"
 
 
+def _duration(seconds: float) -> str:
+    unit, scale = ("s", 1) if seconds >= 1 else ("ms", 1e3) if seconds >= 1e-3 else ("µs", 1e6)
+    return f"{number(scale * seconds)} {unit}"
+
+
 def _percent(share: float) -> str:
     return f"{number(100 * share)} %"
 
@@ -46,13 +51,13 @@ def _listed(regs: Sequence[float]) -> str:
 
 
 def medians(result: runs.Record, place: str, method: str, figure: str) -> dict[float, float]:
-    """The median of a figure for each reg at which all rows converged, largest reg first."""
-    found = {}
-    for reg in runs.names(chosen(result, "speed", space=place, method=method), "reg"):
-        here = chosen(result, "speed", space=place, method=method, reg=reg)
-        if all(one["outcome"] == "converged" for one in here):
-            found[reg] = float(np.median([one[figure] for one in here]))
-    return dict(sorted(found.items(), reverse=True))
+    """The median of a figure for each reg at which the median row converged, largest reg first."""
+    here = chosen(result, "speed", space=place, method=method)
+    found = {
+        reg: float(np.median(reached((one for one in here if one["reg"] == reg), figure)))
+        for reg in sorted(runs.names(here, "reg"), reverse=True)
+    }
+    return {reg: middle for reg, middle in found.items() if np.isfinite(middle)}
 
 
 def speed(result: runs.Record) -> str:
@@ -72,12 +77,12 @@ def speed(result: runs.Record) -> str:
     lead = (
         f"Iterations grow as reg falls {_on(grow, places)}, and "
         f"{'a' if faster else 'no'} Sinkhorn beats the closed form: {faster} of {len(times)} combinations of "
-        "space, method and reg at which all rows converged are faster."
+        "space, method and reg at which the median row converged are faster."
     )
     figures = []
     for place in places:
         here = {(method, reg): t for (where, method, reg), t in times.items() if where == place}
-        figures.append(f"{_sized(place)}: {_iterations(result, place)}; {_beside(here, exact[place])}.")
+        figures.append(f"{_sized(place)}: {_iterations(result, place)}. {_beside(here, exact[place])}.")
     return _told(lead, figures)
 
 
@@ -86,25 +91,27 @@ def _sized(place: str) -> str:
 
 
 def _iterations(result: runs.Record, place: str) -> str:
-    """What plain and over-relaxed steps take, and where they end."""
+    """What plain and over-relaxed steps take, and how many runs did not get there."""
     plain, relaxed = (medians(result, place, method, "iterations") for method in (PLAIN, RELAXED))
-    parts = []
+    words = f"{PLAIN} converges at no reg"
     if plain:
         most, least = max(plain), min(plain)
-        parts.append(
-            f"{PLAIN}, takes {number(plain[most])} iterations at reg {most:g}, {number(plain[least])} at {least:g}"
+        words = (
+            f"{PLAIN} takes {number(plain[most])} iterations at reg {most:g} and {number(plain[least])} at {least:g}"
         )
         if least in relaxed:
-            fewer = plain[least] / relaxed[least]
-            parts.append(f"where fastemd's take {number(relaxed[least])}, {_times(fewer, 'fewer', 'more')}")
+            fewer = _times(plain[least] / relaxed[least], "fewer", "more")
+            words += f", where {RELAXED} takes {number(relaxed[least])}, {fewer}"
     for method in (PLAIN, RELAXED):
-        missed = [one for one in chosen(result, "speed", space=place, method=method) if one["outcome"] != "converged"]
+        here = chosen(result, "speed", space=place, method=method)
+        missed = [one for one in here if one["outcome"] != "converged"]
         if missed:
             counts = {why: sum(one["outcome"] == why for one in missed) for why in ("broke", "ran out")}
             ends = " and ".join(f"{count} {why}" for why, count in counts.items() if count)
-            reg = max(one["reg"] for one in missed)
-            parts.append(f"of the runs of {method}, from reg {reg:g} down {ends}")
-    return ", ".join(parts)
+            words += (
+                f"; of the {len(here)} runs of {method} {ends}, from reg {max(one['reg'] for one in missed):g} down"
+            )
+    return words
 
 
 def _times(factor: float, more: str, less: str) -> str:
@@ -112,14 +119,14 @@ def _times(factor: float, more: str, less: str) -> str:
 
 
 def _beside(times: dict[tuple[str, float], float], exact: float) -> str:
-    words = f"the closed form takes {number(1e6 * exact)} µs, value and gradient"
+    words = f"The closed form takes {_duration(exact)} for value and gradient"
     for words_of, some in (
         ("the fastest Sinkhorn at any reg", times),
         ("that at the least reg", {key: t for key, t in times.items() if key[1] == min(reg for _, reg in times)}),
     ):
         if some:
             (method, reg), t = min(some.items(), key=lambda item: item[1])
-            words += f", {words_of} ({method}, {reg:g}) {number(1e6 * t)}: {_times(t / exact, 'as long', 'faster')}"
+            words += f", {words_of} ({method}, {reg:g}) {_duration(t)}, {_times(t / exact, 'as long', 'faster')}"
     return words
 
 
@@ -140,10 +147,7 @@ def accuracy(result: runs.Record) -> str:
     for place in places:
         here = chosen(result, "accuracy", space=place)
         done = [reg for reg in runs.names(here, "reg") if all(one["converged"] for one in here if one["reg"] == reg)]
-        at = {
-            reg: {name: _median(here, name, reg) for name in FIGURES}
-            for reg in done
-        }  # fmt: skip
+        at = {reg: {name: _median(here, name, reg) for name in FIGURES} for reg in done}
         value = from_there_down(done, lambda reg, at=at: at[reg]["value_error"] <= NEAR_VALUE)
         regularised = from_there_down(done, lambda reg, at=at: at[reg]["regularised_error"] <= NEAR_VALUE)
         cosine = from_there_down(done, lambda reg, at=at: at[reg]["cosine"] >= NEAR_COSINE)
@@ -158,8 +162,9 @@ def accuracy(result: runs.Record) -> str:
             words += f"; at reg {reg:g} it is {number(near)}, with the gradient of ρ = 2 {number(relaxed)}"
         figures.append(f"{words}. {_after_steps(result, place)}")
     lead = (
-        f"Going down with reg, the direction of the gradient comes right sooner than the value {_on(sooner, places)} "
-        f"(medians, only where all rows converged to {result['tolerance']:g} within {result['limit']:,} iterations)."
+        "As reg falls, the direction of the gradient comes right sooner than the cost of the plan "
+        f"{_on(sooner, places)} (medians, where all rows converged to {result['tolerance']:g} within "
+        f"{result['limit']:,} iterations)."
     )
     return _told(lead, figures)
 
@@ -267,21 +272,23 @@ def growth(result: runs.Record) -> str:
     """Who is fastest at which size, the powers of n, and the times at the largest sizes."""
     places, first, figures = runs.names(chosen(result, "growth"), "space"), [], []
     for place in places:
+        here = chosen(result, "growth", space=place)
         times: dict[str, dict[int, float]] = {}
-        done = chosen(result, "growth", space=place, outcome="converged")
-        for method in runs.names(done, "method"):
-            own = [one | {"reg": one["n"]} for one in done if one["method"] == method]
-            times[method] = {n: _median(own, "seconds", n) for n in runs.names(own, "n")}
+        for method, n in dict.fromkeys((one["method"], one["n"]) for one in here):
+            own = [one for one in here if one["method"] == method and one["n"] == n]
+            middle = float(np.median(reached(own, "seconds")))
+            if np.isfinite(middle):
+                times.setdefault(method, {})[n] = middle
         exact = times[CLOSED]
         if all(t >= exact[n] for own in times.values() for n, t in own.items() if n in exact):
             first.append(place)
         powers = {name: exponent(list(own), list(own.values())) for name, own in times.items()}
-        words = ", ".join(f"n^{power:.2g} {name}" for name, power in powers.items() if power is not None)
+        words = ", ".join(f"{name} n^{power:.2g}" for name, power in powers.items() if power is not None)
         shared = max(set.intersection(*(set(own) for own in times.values())), default=None)
         for n, names in ((shared, list(times)), (max(exact), [RELAXED, CLOSED])):
             if n is not None and all(n in times.get(name, {}) for name in names):
                 order = sorted(names, key=lambda name, n=n, times=times: times[name][n])
-                words += f"; {n:,} bins: " + ", ".join(f"{name} {number(1e3 * times[name][n])} ms" for name in order)
+                words += f"; {n:,} bins: " + ", ".join(f"{name} {_duration(times[name][n])}" for name in order)
         figures.append(f"{_sized(place)}: {words}.")
     lead = (
         f"At every size the closed form is the fastest {_on(first, places)}. Below: the power of n that time grows "

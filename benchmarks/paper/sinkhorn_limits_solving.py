@@ -79,18 +79,18 @@ def _exact(case: Case) -> Solved:
     return Solved("converged", None, float(value))
 
 
-DENSE = ("plain, float32", "plain, float64", "POT, logarithms", "fastemd, matrix")
-METHODS = (*DENSE, "fastemd, space", EXACT)
+DENSE = ("plain float32", "plain float64", "POT in logarithms", "fastemd on the matrix")
+METHODS = (*DENSE, "fastemd on the space", EXACT)
 
 
 def solver(method: str, threshold: float) -> Callable[[Case], Solved]:
     """Return the solver of a name; `threshold` is the Euclidean norm that POT stops at."""
     return {
-        "plain, float32": functools.partial(_plain, np.float32),
-        "plain, float64": functools.partial(_plain, np.float64),
-        "POT, logarithms": functools.partial(_pot, threshold),
-        "fastemd, matrix": functools.partial(_fastemd, False),
-        "fastemd, space": functools.partial(_fastemd, True),
+        "plain float32": functools.partial(_plain, np.float32),
+        "plain float64": functools.partial(_plain, np.float64),
+        "POT in logarithms": functools.partial(_pot, threshold),
+        "fastemd on the matrix": functools.partial(_fastemd, False),
+        "fastemd on the space": functools.partial(_fastemd, True),
         EXACT: _exact,
     }[method]
 
@@ -164,7 +164,7 @@ class Growth:
                     self._stop(name, n, method, f"a solve took {took:.1f} s")
 
     def _threshold(self, name: str, n: int, case: Case) -> float:
-        return euclidean_target(case) if self._is_in(name, n, "POT, logarithms") else TARGET
+        return euclidean_target(case) if self._is_in(name, n, "POT in logarithms") else TARGET
 
     def _is_in(self, name: str, n: int, method: str) -> bool:
         if any(one["space"] == name and one["method"] == method for one in self.stopped):
