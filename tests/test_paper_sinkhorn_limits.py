@@ -275,6 +275,9 @@ def test_sentence_of_the_bias_says_which_minimiser_is_at_b(result):
         "stays away from b on neither space, and that of the debiased divergence comes to b on neither space" in words
     )
     assert "the entropic one is at b at reg 1, 0.1" in words
+    for gain, count in ((1e-3, "4 of 4"), (-1e-3, "0 of 4")):
+        gained = changed(result, "bias", lambda one, gain=gain: {"gain": gain}, method=biased.SINKHORN)
+        assert f"lower than at b in {count} runs" in said(gained, "bias")
     assert "the debiased one is not at b at reg 1, 0.1" in words
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from .. import tables
 from . import runs
 from . import sinkhorn_limits_sentences as sentences
-from .sinkhorn_limits_bias import EXACT
 from .sinkhorn_limits_pictures import chosen
 from .sinkhorn_limits_solving import EXACT as CLOSED
 from .sinkhorn_limits_solving import METHODS
@@ -114,12 +113,22 @@ def _bias(result: runs.Record) -> str:
         for method in runs.names(here, "method"):
             for reg in sorted({one["reg"] for one in here if one["method"] == method}, key=lambda x: -(x or 0)):
                 own = [one for one in here if one["method"] == method and one["reg"] == reg]
-                gap = "closed form" if own[0]["gap"] is None else runs.spread([one["gap"] for one in own])
+                found = (
+                    ["closed form", ""]
+                    if own[0]["gap"] is None
+                    else [runs.spread([one[name] for one in own]) for name in ("gap", "gain")]
+                )
                 share = runs.spread([one["distance"] / one["start"] for one in own])
-                rows.append([place, method, "" if reg is None else f"{reg:g}", share, gap])
-    head = ["space", "loss", "reg", "distance from b / of the start", "how much lower the loss may get, at most"]
-    names = " and ".join(EXACT)
-    return tables.table(head, rows) + f"\n\nThe gap of {names} is that of the loss itself, whose minimum is 0 at b."
+                rows.append([place, method, "" if reg is None else f"{reg:g}", share, *found])
+    head = [
+        "space",
+        "loss",
+        "reg",
+        "distance from b / of the start",
+        "how much lower it may get, at most",
+        "lower than at b by",
+    ]
+    return tables.table(head, rows)
 
 
 def _growth(result: runs.Record) -> str:

@@ -239,16 +239,18 @@ def bias(result: runs.Record) -> str:
         mended += [] if unmended else [place]
         ends = dict.fromkeys((max(entropic), min(entropic)))
         own = ", ".join(f"{_percent(entropic[reg])} at reg {reg:g} ({_percent(blurred[reg])})" for reg in ends)
-        words = f"{_sized(place)}: {own}; debiased, {_percent(max(debiased.values()))} at worst"
+        gains = [one["gain"] > 0 for one in chosen(result, "bias", space=place, method=SINKHORN)]
+        lower = f"its value lower than at b in {sum(gains)} of {len(gains)} runs"
+        words = f"{_sized(place)}: {own}, {lower}; debiased, {_percent(max(debiased.values()))} at worst"
         for regs, said in ((reached, "the entropic one is at b"), (unmended, "the debiased one is not at b")):
             words += f"; {said} at reg {_listed(regs)}" if regs else ""
         searched = (f"{_percent(_shares(result, place, name)[None])} by the {name} distance" for name in EXACT)
         figures.append(f"{words}. The same search leaves {', '.join(searched)}.")
     lead = (
-        f"At every reg, the minimiser of the entropic value stays away from b {_on(away, places)}, and that of the "
-        f"debiased divergence comes to b {_on(mended, places)}; at b means within {_percent(AT_B)} of the distance of "
-        "the start. Below: the distance of the entropic minimiser; in brackets, where the entropy is that of the plan "
-        "alone."
+        "At every reg that was tried, the minimiser of the entropic value stays away from b "
+        f"{_on(away, places)}, and that of the debiased divergence comes to b {_on(mended, places)}; at b means within "
+        f"{_percent(AT_B)} of the distance of the start. Below: the distance of the entropic minimiser; in brackets, "
+        "where the entropy is that of the plan alone."
     )
     return _told(lead, figures)
 
