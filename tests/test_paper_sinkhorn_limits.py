@@ -226,10 +226,10 @@ def test_sentence_of_accuracy_says_what_comes_right_first(result):
     good, bad = {"value_error": 1e-4, "regularised_error": 1e-4}, {"value_error": 1.0, "regularised_error": 1.0}
     done = {"converged": True, "cosine_relaxed": 0.5}
     first = changed(result, "accuracy", lambda _: bad | done | {"cosine": 1.0})
-    assert "sooner than the cost of the plan on either space" in said(first, "accuracy")
+    assert "sooner than the plan's cost (to 1 %) on either space" in said(first, "accuracy")
     assert "cost within 1 % at no reg" in said(first, "accuracy")
     last = changed(result, "accuracy", lambda _: good | done | {"cosine": 0.1})
-    assert "on neither space" in said(last, "accuracy")
+    assert "(to 1 %) on neither space" in said(last, "accuracy")
     assert "cost within 1 % from reg 1 down" in said(last, "accuracy")
     assert "cosine 0.99 or more at no reg" in said(last, "accuracy")
     not_converged = changed(last, "accuracy", lambda _: {"converged": False})
@@ -246,7 +246,9 @@ def test_sentence_of_accuracy_says_what_comes_right_first(result):
 
 def test_sentence_of_the_range_says_whether_anything_breaks_above_the_border(result):
     whole = {"outcome": "converged", "by": None}
-    assert said(changed(result, "range", lambda _: whole), "range").count("no row breaks") == 2
+    never = said(changed(result, "range", lambda _: whole), "range")
+    assert never.count("no row breaks") == 2
+    assert "below it 0 of " in never
     border = result["borders"]
     below = changed(
         result, "range",
@@ -255,7 +257,7 @@ def test_sentence_of_the_range_says_whether_anything_breaks_above_the_border(res
     assert ", none of " in said(below, "range")
     assert "0 as something overflows" in said(below, "range")
     everywhere = said(changed(result, "range", lambda _: {"outcome": "broke", "by": "overflow"}), "range")
-    assert "runs break." in everywhere.splitlines()[0]
+    assert " runs break; " in everywhere.splitlines()[0]
     assert "from 0.1 down all rows are lost" in everywhere
     once = changed(result, "range", lambda one: {"outcome": "broke" if one["seed"] else "ran out", "by": "overflow"})
     assert "at no reg are all rows lost" in said(once, "range")

@@ -142,7 +142,8 @@ def _growth(result: runs.Record) -> str:
                     cells.append("")
                     continue
                 missed = sum(one["outcome"] != "converged" for one in found)
-                time = runs.spread([1e3 * one["seconds"] for one in found])
+                times = [1e3 * one["seconds"] for one in found]
+                time = runs.spread(times) if len(times) > 1 else f"{tables.number(times[0])}, one seed"
                 cells.append(time + (f" ({missed} not converged)" if missed else ""))
             off = [
                 one["value_error"] for one in chosen(result, "growth", space=place, n=n, method="fastemd on the space")
@@ -158,7 +159,7 @@ def _growth(result: runs.Record) -> str:
 
 TABLES = {
     "iterations and time": _speed,
-    "value and gradient, converged": _accuracy,
+    "value and gradient": _accuracy,
     "where plain scaling breaks": _range,
     "minimisers": _bias,
     "time against bins": _growth,

@@ -120,13 +120,11 @@ def _times(factor: float, more: str, less: str) -> str:
 
 def _beside(times: dict[tuple[str, float], float], exact: float) -> str:
     words = f"The closed form takes {_duration(exact)} for value and gradient"
-    for words_of, some in (
-        ("the fastest Sinkhorn at any reg", times),
-        ("that at the least reg", {key: t for key, t in times.items() if key[1] == min(reg for _, reg in times)}),
-    ):
+    least = {key: t for key, t in times.items() if key[1] == min(reg for _, reg in times)}
+    for which, some in (("the fastest Sinkhorn", times), ("that at the least reg of a converged median", least)):
         if some:
             (method, reg), t = min(some.items(), key=lambda item: item[1])
-            words += f", {words_of} ({method}, {reg:g}) {_duration(t)}, {_times(t / exact, 'as long', 'faster')}"
+            words += f", {which} ({method}, {reg:g}) {_duration(t)}, {_times(t / exact, 'as long', 'faster')}"
     return words
 
 
@@ -162,9 +160,9 @@ def accuracy(result: runs.Record) -> str:
             words += f"; at reg {reg:g} it is {number(near)}, with the gradient of ρ = 2 {number(relaxed)}"
         figures.append(f"{words}. {_after_steps(result, place)}")
     lead = (
-        "As reg falls, the direction of the gradient comes right sooner than the cost of the plan "
-        f"{_on(sooner, places)} (medians, where all rows converged to {result['tolerance']:g} within "
-        f"{result['limit']:,} iterations)."
+        f"As reg falls, the direction of the gradient is right (cosine {NEAR_COSINE:g}) sooner than the plan's cost "
+        f"(to {_percent(NEAR_VALUE)}) {_on(sooner, places)}; medians, where all rows converged to "
+        f"{result['tolerance']:g} within {result['limit']:,} iterations."
     )
     return _told(lead, figures)
 
@@ -205,11 +203,12 @@ def broken(records: Sequence[runs.Record]) -> tuple[float | None, float | None]:
 
 def breaking(result: runs.Record) -> str:
     """Whether anything breaks above the border, and for each dtype where the first and all rows do, and by what."""
-    figures, above, crossed = [], 0, 0
+    every_run = chosen(result, "range")
+    above = [one for one in every_run if one["reg"] >= result["borders"][one["dtype"]]]
+    crossed, lost_in_all = (sum(one["outcome"] == "broke" for one in some) for some in (above, every_run))
+    figures = []
     for dtype in runs.names(chosen(result, "range"), "dtype"):
         here, border = chosen(result, "range", dtype=dtype), result["borders"][dtype]
-        above += sum(one["reg"] >= border for one in here)
-        crossed += sum(one["reg"] >= border and one["outcome"] == "broke" for one in here)
         first, every = broken(here)
         words = f"{dtype}: the border is at reg {border:.3g}"
         if first is None:
@@ -221,7 +220,8 @@ def breaking(result: runs.Record) -> str:
             f"{words}, the first row breaks at {first:.3g}, which is {number(first / border)} of it, {lost}; of the "
             f"runs that break {under} do so as a sum underflows to 0, {over} as something overflows."
         )
-    verdict = f"{crossed} of {above} runs break" if crossed else f"none of {above} runs breaks"
+    verdict = f"{crossed} of {len(above)} runs break" if crossed else f"none of {len(above)} runs breaks"
+    verdict += f"; below it {lost_in_all - crossed} of {len(every_run) - len(above)} do"
     lead = (
         f"At or above the border of its dtype, where the least entry of the kernel is still a normal number, {verdict}."
     )
