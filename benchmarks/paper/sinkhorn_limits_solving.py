@@ -17,7 +17,7 @@ from . import sinkhorn_limits_problems as problems
 
 TARGET = 1e-5  # marginal error, summed over the bins, that all have to reach
 LIMIT = 20_000
-LOG_LIMIT = 2_000  # of POT's iterations in logarithms, each as dear as some 30 plain ones by the table of this experiment
+LOG_LIMIT = 2_000  # of POT's iterations in logarithms, each as dear as some 30 plain ones (its table shows)
 RANGE_LIMIT = 5_000
 PATIENCE = 2.0  # seconds: a method that took longer gets no more seeds and no larger spaces
 LARGEST_MATRIX = 4_000  # bins: beyond, the kernels and their copies would take gigabytes
