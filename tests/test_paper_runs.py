@@ -122,6 +122,20 @@ def test_pages_are_made_from_the_file_of_results_alone(tmp_path):
     assert picture.read_text() == "7"
 
 
+def test_an_experiment_of_several_pictures_has_a_file_for_each(tmp_path):
+    def drawing(word):
+        return lambda result, path: path.write_text(f"{word} {result['found']}")
+
+    experiment = SimpleNamespace(page=lambda result: "a page", PICTURES={"one": drawing("1"), "two": drawing("2")})
+    runs.save(runs.measured(lambda _: {"found": 7}, Namespace(quick=True, seeds=3), ()), "thing", tmp_path)
+    page, *pictures = runs.write(experiment, "thing", tmp_path, tmp_path)
+    assert "a page" in page.read_text()
+    assert {path.name: path.read_text() for path in pictures} == {
+        "paper-thing-one.png": "1 7",
+        "paper-thing-two.png": "2 7",
+    }
+
+
 def test_results_that_are_not_there_or_are_no_numbers_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"make it with: python -m benchmarks\.paper thing"):
         runs.write(None, "thing", tmp_path, tmp_path)

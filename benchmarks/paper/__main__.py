@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks.paper {convergence, ordinal, wordnet, imagenet, tables}``."""
+"""The command line: ``python -m benchmarks.paper {convergence, sinkhorn_limits, ordinal, ...}``."""
 
 import argparse
 import importlib
@@ -12,6 +12,7 @@ from . import runs
 
 EXPERIMENTS = {
     "convergence": "gradient descent of one histogram towards another: steps and time",
+    "sinkhorn_limits": "what Sinkhorn's iteration costs and what it comes to, beside the closed form",
     "ordinal": "classifiers over ordered classes",
     "wordnet": "classifiers of glosses over the tree of nouns",
     "imagenet": "the training script for a folder of pictures; no result of it is claimed",

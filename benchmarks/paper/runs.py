@@ -189,15 +189,20 @@ def save(result: Record, name: str, folder: Path) -> Path:
     return path
 
 
-def write(experiment: Any, name: str, results: Path, pages: Path) -> tuple[Path, Path]:
-    """Make the table and the picture of an experiment out of its JSON file alone, and return their paths."""
+def write(experiment: Any, name: str, results: Path, pages: Path) -> tuple[Path, ...]:
+    """Make the table and the pictures of an experiment out of its JSON file alone, and return their paths."""
     path = results / f"paper-{name}.json"
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; make it with: python -m benchmarks.paper {name}")
     result = json.loads(path.read_text(encoding="utf-8"))
     pages.mkdir(parents=True, exist_ok=True)
-    page, picture = pages / f"paper-{name}.md", pages / f"paper-{name}.png"
+    page = pages / f"paper-{name}.md"
     head = "<!-- made by python -m benchmarks.paper tables; do not edit -->"
     page.write_text("\n\n".join([head, experiment.page(result), tables.provenance(result)]) + "\n", encoding="utf-8")
-    experiment.draw(result, picture)
-    return page, picture
+    if hasattr(experiment, "PICTURES"):
+        drawn = {pages / f"paper-{name}-{one}.png": draw for one, draw in experiment.PICTURES.items()}
+    else:
+        drawn = {pages / f"paper-{name}.png": experiment.draw}
+    for picture, draw in drawn.items():
+        draw(result, picture)
+    return (page, *drawn)
