@@ -5,6 +5,7 @@ Each text names the argument, what came, what is needed, and the mend.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Collection
 from typing import Any
@@ -110,6 +111,8 @@ def same_dtype(a: AnyArray, b: AnyArray, names: tuple[str, str]) -> Any:
 
 def batch_shape(a: tuple[int, ...], b: tuple[int, ...], names: tuple[str, str]) -> tuple[int, ...]:
     """Return the leading axes that two arrays have together."""
+    if a == b:
+        return a
     try:
         return np.broadcast_shapes(a, b)
     except ValueError:
@@ -196,6 +199,7 @@ def targets(target: Any, logits: AnyArray, space: Space) -> AnyArray:
     return array
 
 
+@functools.lru_cache(maxsize=256)
 def tolerated(dtype: Dtype, n: int) -> float:
     """Return by how much, relative to the larger, two masses may differ: what rounding may have done to n bins."""
     epsilon = dtype.eps if isinstance(dtype, BFloat16) else float(np.finfo(dtype).eps)

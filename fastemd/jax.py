@@ -206,10 +206,12 @@ def _answer(law: _Law, context: Any, out: tuple[Any, Any], input: Any, target: A
     """Write values and gradient into XLA's memory, in XLA's thread."""
     buffers = (*out, input, target)
     on_gpu = int(input.__dlpack_device__()[0]) in device_readers.DEVICES
-    values, grad, x, y = (_OnStream(z, context.stream) if on_gpu else np.asarray(z) for z in buffers)
+    arrays: Any = [_OnStream(z, context.stream) if on_gpu else np.asarray(z) for z in buffers]
+    values, grad, x, y = arrays
     function = emd_with_logits if target.dtype.kind in "iu" else emd_value_and_grad
     found, _ = function(x, y, law.space, rho=law.rho, out=grad, check=law.check)
     if on_gpu:
-        device.copy(*(device_readers.read(z, "values") for z in (found, values)))
+        copied: Any = [device_readers.read(z, "values") for z in (found, values)]
+        device.copy(*copied)
     else:
         values[...] = found

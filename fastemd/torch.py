@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from . import torch_arguments
 from .arguments import space_of
 from .space import Space
-from .torch_rows import Habits, loss_of_rows
+from .torch_habits import Habits
+from .torch_rows import loss_of_rows
 
 __all__ = ["EMDLoss", "emd_loss"]
 
@@ -112,7 +113,7 @@ def emd_loss(
     """
     space = space_of(space)
     soft = torch_arguments.checked(input, target, space, reduction, weight, label_smoothing, lengths)
-    dtype, check = input.dtype, input.device.type == "cpu" if check is None else check
+    dtype, check = input.dtype, input.is_cpu if check is None else check
     if input.dim() > 2:
         input, target = input.movedim(1, -1), target.movedim(1, -1) if soft else target
     if soft:

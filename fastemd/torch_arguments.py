@@ -27,7 +27,7 @@ def checked(
             continue
         if not isinstance(x, Tensor):
             raise TypeError(f"emd_loss(): argument '{name}' must be Tensor, not {type(x).__name__}.")
-        if x.device != input.device:
+        if x is not input and x.device != input.device:
             raise RuntimeError(
                 f"Expected all tensors to be on the same device, but input is on {input.device} and {name} on "
                 f"{x.device}. Needed: one device; try {name}.to(input.device)."

@@ -8,12 +8,12 @@ argument that an operator may have, so it gets the name of one in a registry.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
-import math
 import pickle
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,57 +23,10 @@ from . import torch_arguments
 from .api import emd_value_and_grad, emd_with_logits
 from .space import Space
 from .spaces import Chain, Ring, Tree
+from .torch_habits import Habits
 from .torch_twice import Scaled, scale
 
 _named: dict[str, Space] = {}  # while the process lives, since compiled graphs hold the names
-
-
-class Reduction(NamedTuple):
-    """What is made of the rows: each times a factor; their sum; NaN where the total of the weights is 0."""
-
-    factor: Tensor | float
-    total: Tensor | None
-    summed: bool
-
-    def of(self, rows: Tensor) -> Tensor:
-        """Reduce the values of rows."""
-        if isinstance(self.factor, float):
-            if not self.summed:
-                return rows
-            return rows.sum() if self.factor == 1.0 else rows.mean()
-        rows = rows * self.factor
-        if self.summed:
-            rows = rows.sum()
-        return rows if self.total is None else torch.addcdiv(rows, self.total, self.total, value=0)
-
-
-class Habits(NamedTuple):
-    """What cross entropy has beside the distance."""
-
-    reduction: str
-    weight: Tensor | None
-    ignore_index: int
-
-    def reduced(self, target: Tensor, dtype: torch.dtype, known: bool = False) -> tuple[Tensor, Reduction]:
-        """Return the target, class 0 standing for what does not count, and what is made of the rows.
-
-        Where class indices are `known`, not traced nor on a device, the plain case takes a short cut.
-        """
-        summed, mean = self.reduction != "none", self.reduction == "mean"
-        soft, weight = target.is_floating_point(), None if self.weight is None else self.weight.to(dtype)
-        if weight is None and (soft or (known and not (target.numpy() == self.ignore_index).any())):
-            rows = target.shape[:-1].numel() if soft else target.numel()
-            return target, Reduction(1.0 if not mean else 1.0 / rows if rows else math.nan, None, summed)
-        if soft:
-            factor, total = target.to(dtype) @ weight, torch.full((), target.shape[:-1].numel(), dtype=dtype)
-        else:
-            counted = target.ne(self.ignore_index)
-            target = target * counted
-            factor = counted if weight is None else counted * weight[target.clamp(0, len(weight) - 1)]
-            total = factor.sum(dtype=dtype)
-        if not mean:
-            return target, Reduction(factor, None, summed)
-        return target, Reduction(factor / total.where(total != 0, 1), total, summed)
 
 
 def loss_of_rows(
@@ -87,7 +40,7 @@ def loss_of_rows(
     compiling = torch.compiler.is_compiling()
     if not compiling and (habits.weight is None or not (habits.weight.requires_grad or target.requires_grad)):
         try:
-            return _Loss.apply(input, target, lengths, space, habits, *options)
+            return _Loss.apply(input, target, lengths, habits, (space, *options))
         except RuntimeError:  # in a transform of torch.func, which refuses it before it runs
             pass
     target, reduction = habits.reduced(target, _wide(input.dtype))
@@ -188,7 +141,7 @@ def _relaid(space: Space, lengths: bytes) -> Space:
 
 
 def _gradients(
-    g: Tensor, tensors: Any, found: Any, wanted: tuple[bool, ...], options: tuple[Any, ...], in_place: bool = False
+    g: Any, tensors: Any, found: Any, wanted: tuple[bool, ...], options: tuple[Any, ...], in_place: bool = False
 ) -> list[Tensor | None]:
     """Return gradients with respect to input, target and lengths, from those that were `found` for one row each.
 
@@ -206,22 +159,38 @@ def _gradients(
     return [next(given) if want else None for want in wanted]
 
 
+def _refuses(ignore_index: int, target: Tensor, space: Space) -> bool:
+    """Whether a kernel that checks its rows would notice a class that is to be ignored, so that none looks for it."""
+    return target.is_cpu and not target.is_floating_point() and not 0 <= ignore_index < space.n
+
+
+def _number(g: Tensor, factor: Tensor | float) -> float | None:
+    """Return their product as a number where that waits for nothing, which takes less time than a tensor; or None."""
+    if not isinstance(factor, float) or g.dim() or not g.is_cpu:
+        return None
+    try:
+        return g.item() * factor
+    except RuntimeError:  # vmap, for is_grads_batched, has several at once
+        return None
+
+
 class _Loss(torch.autograd.Function):
     """The loss, all at once."""
 
     @staticmethod
     def forward(
-        ctx: Any,
-        input: Tensor,
-        target: Tensor,
-        lengths: Tensor | None,
-        space: Space,
-        habits: Habits,
-        *options: Any,
+        ctx: Any, input: Tensor, target: Tensor, lengths: Tensor | None, habits: Habits, options: tuple[Any, ...]
     ) -> Tensor:
-        target, reduction = habits.reduced(target, _wide(input.dtype), known=not target.is_cuda)
-        ctx.options = space, *options
-        values, *ctx.found = _answers(input, target, lengths, *ctx.options)
+        answers = None
+        if habits.weight is None and options[-1] and _refuses(habits.ignore_index, target, options[0]):
+            reduction = habits.of_all(target.numel())
+            with contextlib.suppress(IndexError):
+                answers = _answers(input, target, lengths, *options)
+        if answers is None:
+            target, reduction = habits.reduced(target, _wide(input.dtype), known=not target.is_cuda)
+            answers = _answers(input, target, lengths, *options)
+        values, *ctx.found = answers
+        ctx.options = options
         ctx.save_for_backward(input, target, lengths)
         ctx.factor = reduction.factor
         return reduction.of(values)
@@ -232,8 +201,10 @@ class _Loss(torch.autograd.Function):
         found = ctx.found or _answers(*tensors, *ctx.options)[1:]  # a graph that is passed again has given them away
         if last := not torch.is_grad_enabled():
             ctx.found = None
-        given = _gradients(g * ctx.factor, tensors, found, ctx.needs_input_grad[:3], ctx.options, in_place=last)
-        return *given, None, None, None, None, None, None
+        weight = _number(g, ctx.factor) if last else None
+        weight = g * ctx.factor if weight is None else weight
+        given = _gradients(weight, tensors, found, ctx.needs_input_grad[:3], ctx.options, in_place=last)
+        return *given, None, None
 
 
 def _outputs(*args: Any) -> tuple[Tensor, Tensor, Tensor]:

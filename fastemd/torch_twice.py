@@ -26,10 +26,16 @@ TINY = float(np.finfo(np.float64).tiny)
 
 
 def scale(
-    g: Tensor, grad: Tensor, by_length: Tensor, wanted: Sequence[bool], label_smoothing: float, *, in_place: bool
+    g: Tensor | float,
+    grad: Tensor,
+    by_length: Tensor,
+    wanted: Sequence[bool],
+    label_smoothing: float,
+    *,
+    in_place: bool,
 ) -> tuple[Tensor, ...]:
     """Return the wanted ones of the gradients with respect to input, target and lengths, g being that of the rows."""
-    weigh = g.unsqueeze(-1)
+    weigh = g if isinstance(g, float) else g.unsqueeze(-1)
     try:
         grad = grad.mul_(weigh) if in_place else (grad * weigh).to(grad.dtype)
     except RuntimeError:  # what vmap runs at once, as is_grads_batched wants it, does not fit in place

@@ -1,0 +1,61 @@
+"""What the loss has in common with cross entropy beside the distance: weights, ignored rows, sums and means."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Reduction(NamedTuple):
+    """What is made of the rows: each times a factor; their sum; NaN where the total of the weights is 0."""
+
+    factor: Tensor | float
+    total: Tensor | None
+    summed: bool
+
+    def of(self, rows: Tensor) -> Tensor:
+        """Reduce the values of rows."""
+        if isinstance(self.factor, float):
+            if not self.summed:
+                return rows
+            return rows.sum() if self.factor == 1.0 else rows.mean()
+        rows = rows * self.factor
+        if self.summed:
+            rows = rows.sum()
+        return rows if self.total is None else torch.addcdiv(rows, self.total, self.total, value=0)
+
+
+class Habits(NamedTuple):
+    """What cross entropy has beside the distance."""
+
+    reduction: str
+    weight: Tensor | None
+    ignore_index: int
+
+    def of_all(self, rows: int) -> Reduction:
+        """Return what is made of so many rows that all count alike."""
+        factor = 1.0 if self.reduction != "mean" else 1.0 / rows if rows else math.nan
+        return Reduction(factor, None, self.reduction != "none")
+
+    def reduced(self, target: Tensor, dtype: torch.dtype, known: bool = False) -> tuple[Tensor, Reduction]:
+        """Return the target, class 0 standing for what does not count, and what is made of the rows.
+
+        Where class indices are `known`, not traced nor on a device, the plain case takes a short cut.
+        """
+        summed, mean = self.reduction != "none", self.reduction == "mean"
+        soft, weight = target.is_floating_point(), None if self.weight is None else self.weight.to(dtype)
+        if weight is None and (soft or (known and self.ignore_index not in target.numpy())):
+            return target, self.of_all(target.shape[:-1].numel() if soft else target.numel())
+        if soft:
+            factor, total = target.to(dtype) @ weight, torch.full((), target.shape[:-1].numel(), dtype=dtype)
+        else:
+            counted = target.ne(self.ignore_index)
+            target = target * counted
+            factor = counted if weight is None else counted * weight[target.clamp(0, len(weight) - 1)]
+            total = factor.sum(dtype=dtype)
+        if not mean:
+            return target, Reduction(factor, None, summed)
+        return target, Reduction(factor / total.where(total != 0, 1), total, summed)
