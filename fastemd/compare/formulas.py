@@ -182,7 +182,7 @@ def _solver(name: str, module: str, prepare: Callable[..., Ready], note: str, ki
 FORMULAS = (
     _solver("torch", "torch", torch_eager, "the formula by prefix sums, eager", EVERYWHERE),
     _solver("torch, sparse", "torch", torch_sparse, "the formula by a sparse matrix, eager", ("tree",)),
-    _solver("torch.compile", "torch", torch_compiled, "the formula by prefix sums, compiled", EVERYWHERE),
     _solver("jax", "jax", jax_eager, "the formula by prefix sums, eager", EVERYWHERE),
     _solver("jax.jit", "jax", jax_compiled, "the formula by prefix sums, compiled", EVERYWHERE),
 )
+COMPILED = _solver("torch.compile", "torch", torch_compiled, "the formula by prefix sums, compiled", EVERYWHERE)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from .entropic import ENTROPIC
 from .exact import EXACT
-from .formulas import FORMULAS
+from .formulas import COMPILED, FORMULAS
 
-SOLVERS = (*EXACT, *FORMULAS, *ENTROPIC)
+# In the order in which they are set up. torch.compile is last: without a cache its compiler may take longer than all
+# others together, and a quick run's time would be up before they had a turn.
+SOLVERS = (*EXACT, *FORMULAS, *ENTROPIC, COMPILED)
