@@ -55,7 +55,7 @@ def test_solvers_that_do_not_apply_or_are_missing_are_told_with_the_reason():
     assert "pip install no_such_module" in found[0].note
     assert "for rings only" in found[1].note
     assert "equal edges" in even.unfit(SPACES["uneven ring"]) and even.unfit(SPACES["ring"]) is None
-    assert report.missing(found) == [f"absent: {found[0].note}"]
+    assert report.missing(found) == [f"{found[0].note} (absent)"]
 
 
 def test_a_solver_that_fails_is_told_and_the_others_go_on():

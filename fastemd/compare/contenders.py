@@ -44,9 +44,9 @@ class Effort:
 
     pairs: int = 2048
     few: int = 8
-    seconds: float = 0.4
-    turns: int = 25
-    patience: float = 0.6
+    seconds: float = 0.2
+    turns: int = 15
+    patience: float = 0.3
     limit: float = math.inf
     sizes: tuple[int, ...] = (10, 100, 1000, 10_000)
 

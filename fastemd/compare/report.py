@@ -168,8 +168,12 @@ def _left_out(results: Iterable[Result]) -> str:
 
 
 def missing(results: Iterable[Result]) -> list[str]:
-    """Return a line for each solver that is not installed, with how to install it."""
-    return list(dict.fromkeys(f"{result.solver}: {result.note}" for result in results if result.status == "missing"))
+    """Return a line for each package that is not installed: how to install it, and which solvers need it."""
+    found: dict[str, dict[str, None]] = {}
+    for result in results:
+        if result.status == "missing":
+            found.setdefault(result.note, {})[result.solver] = None
+    return [f"{note} ({'; '.join(solvers)})" for note, solvers in found.items()]
 
 
 def figures(
