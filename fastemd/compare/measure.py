@@ -19,7 +19,7 @@ from .contenders import Contender, Effort, Ladder, Result, timed
 from .solver import Solver, cost_matrix
 
 QUICK = Effort(pairs=64, few=2, seconds=0.05, turns=3, patience=0.05, limit=10.0, sizes=(10, 100, 1000))
-FULL = Effort(seconds=1.0, turns=25, patience=2.5, sizes=(10, 32, 100, 316, 1000, 3162, 10_000))
+FULL = Effort(seconds=1.0, turns=25, patience=1.5, sizes=(10, 32, 100, 316, 1000, 3162, 10_000))
 # A solver's error of rounding stays below; the smallest true error here is a hundred thousand times larger.
 ROUNDING = 1e-9
 PAUSE = 0.005  # seconds: OpenMP threads of the solver before spin on for a while

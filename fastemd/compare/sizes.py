@@ -15,6 +15,7 @@ from .solver import Solver
 
 SHARE = 0.01  # regularisation of entropic solvers
 PAIRS, FEW = 64, 2  # of exact and of entropic solvers
+SMALL = 100  # bins: below, what a matrix of costs takes is mostly the calls and not its entries
 LARGEST = 2**27  # bytes of a matrix of costs: a chain of 4,096 bins
 
 
@@ -60,5 +61,5 @@ def _goes_on(solver: Solver, last: Comparison, n: int, effort: Effort) -> bool:
     if result.seconds_per_pair is None or (solver.dense and 8 * n**2 > LARGEST):
         return False
     pairs = result.pairs if solver.batched else 1
-    growth = (n / last.case.space.n) ** (2 if solver.dense else 1)
+    growth = (n / last.case.space.n) ** (2 if solver.dense and last.case.space.n >= SMALL else 1)
     return result.seconds_per_pair * pairs * growth <= effort.patience
