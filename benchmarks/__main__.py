@@ -1,15 +1,16 @@
-"""The command line: ``python -m benchmarks [core | variants | cuda | ptx | losses | sinkhorn | tables]``."""
+"""The command line: ``python -m benchmarks [core | variants | cuda | ptx | losses | sinkhorn | compare | tables]``."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from . import core, cuda, cuda_page, losses, ptx, ptx_page, sinkhorn, tables, variants
+from . import compare, core, cuda, cuda_page, losses, ptx, ptx_page, sinkhorn, tables, variants
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     suites = {"core": core, "variants": variants, "cuda": cuda, "ptx": ptx, "losses": losses, "sinkhorn": sinkhorn}
+    suites["compare"] = compare
     parser.add_argument(
         "what", nargs="?", choices=[*suites, "tables"], help="measure, or make the tables; default: core and tables"
     )
@@ -36,6 +37,8 @@ def main() -> None:
             print(losses.write_page(arguments.results, arguments.page.with_name("losses.md")))
         if (arguments.results / "sinkhorn.json").exists():
             print(sinkhorn.write_page(arguments.results, arguments.page.with_name("sinkhorn.md")))
+        if (arguments.results / compare.FILE).exists():
+            print(compare.write_page(arguments.results, arguments.page.with_name("compare.md")))
         for pages, name in ((ptx_page, ptx.FILE), (cuda_page, cuda.FILE)):
             if (arguments.results / name).exists():
                 print(pages.write(arguments.results, arguments.page.with_name(name).with_suffix(".md")))

@@ -8,12 +8,10 @@ first used, so also the seconds until there is a first space.
 
 import gc
 import json
-import resource
 import sys
 import threading
 import time
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 
@@ -59,14 +57,6 @@ def first_call(what):
     return {"seconds": time.perf_counter() - begin}
 
 
-def _status(field):
-    """A line of what the system knows about this process, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return 1024 * int(line.split()[1])
-    raise LookupError(f"/proc/self/status has no line {field}")
-
-
 def memory(what):
     """The larger of two figures: what tracemalloc saw, and how far the peak of resident memory rose.
 
@@ -76,6 +66,7 @@ def memory(what):
     their pages are there. The values returned (4 bytes a row) are part of the figures.
     """
     import fastemd as fe
+    from fastemd.compare.memory import resident_peak
 
     kind, _, rows = what.partition(" ")
     fe.set_num_threads(2)
@@ -97,17 +88,6 @@ def memory(what):
     fe.emd_with_logits(z, target, space, out=out)
     resident, traced = resident_peak() - before, tracemalloc.get_traced_memory()[1] - already
     return {"bytes": max(resident, traced), "nodes": getattr(space, "n_nodes", space.n)}
-
-
-def resident_peak(reset=False):
-    """Peak of resident memory, which Linux lets a process reset to what is resident now."""
-    try:
-        if reset:
-            Path("/proc/self/clear_refs").write_text("5")
-        return _status("VmHWM")
-    except OSError:
-        unit = 1 if sys.platform == "darwin" else 1024
-        return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

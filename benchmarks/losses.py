@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 import fastemd as fe
+from fastemd.compare.memory import resident_peak
 
-from . import child, measure, opponents, plain_jax, record, tables
+from . import measure, opponents, plain_jax, record, tables
 from .core import RESULTS
 from .measure import Bar, Job
 from .problems import FULL, QUICK, Sizes
@@ -226,9 +227,9 @@ def memory(kind: str) -> dict[str, int]:
     small, classes = torch.randn(8, 1000).requires_grad_(), torch.randint(0, 1000, (8,))
     loss(small, classes).backward()
     z, target = torch.randn(4096, 1000).requires_grad_(), torch.randint(0, 1000, (4096,))
-    before = child.resident_peak(reset=True)
+    before = resident_peak(reset=True)
     loss(z, target).backward()
-    return {"peak": child.resident_peak() - before, "gradient": z.grad.nbytes}
+    return {"peak": resident_peak() - before, "gradient": z.grad.nbytes}
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse
 
 import fastemd as fe
+from fastemd.compare.formulas import membership, subtrees
 
 try:
     import torch
@@ -37,29 +38,16 @@ def chain(rho: int) -> Formula:
     return lambda d: _cost(d.cumsum(-1)[..., :-1], rho).sum(-1)
 
 
-def membership(tree: fe.Tree) -> scipy.sparse.csr_array:
-    """Return the (n_nodes, n) matrix that says which bins lie below which edge; its product with a - b is the flow."""
-    edges, bins = [], []
-    at, below = tree.bins, np.arange(tree.n)
-    while (moving := at != tree.root).any():
-        at, below = at[moving], below[moving]
-        edges.append(at)
-        bins.append(below)
-        at = tree.parent[at]
-    edge, bin_ = np.concatenate(edges), np.concatenate(bins)
-    return scipy.sparse.csr_array((np.ones(len(edge), np.float32), (edge, bin_)), shape=(tree.n_nodes, tree.n))
-
-
 def _sparse(matrix: scipy.sparse.csr_array, device: str = "cpu") -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
         parts = (torch.from_numpy(part.astype(np.int64)) for part in (matrix.indptr, matrix.indices))
-        data = torch.from_numpy(matrix.data)
+        data = torch.from_numpy(matrix.data.astype(np.float32))
         return torch.sparse_csr_tensor(*parts, data, size=matrix.shape, check_invariants=False).to(device)
 
 
 def _dense(matrix: scipy.sparse.csr_array, device: str) -> Any:
-    return torch.from_numpy(matrix.toarray()).to(device)
+    return torch.from_numpy(matrix.toarray().astype(np.float32)).to(device)
 
 
 def tree(space: fe.Tree, rho: int, device: str = "cpu", *, dense: bool = False) -> Formula:
@@ -94,15 +82,8 @@ def tree_by_prefix_sums(space: fe.Tree, rho: int) -> Formula:
     In depth-first order a subtree's sum is a difference of two prefix sums. In float32 that difference of large
     numbers costs digits, which is the price of this one.
     """
-    up, length, place, _ = space.arrays
-    size = np.ones(len(up), dtype=np.intp)
-    for v in range(len(up) - 1, 0, -1):
-        size[up[v]] += size[v]
-    order = np.argsort(place)
-    nodes = np.arange(1, len(up))
-    first = torch.from_numpy(np.searchsorted(place[order], nodes))
-    beyond = torch.from_numpy(np.searchsorted(place[order], nodes + size[1:]))
-    order, weight = torch.from_numpy(order), torch.tensor(length[1:], dtype=torch.float32)
+    order, first, beyond, length = (torch.from_numpy(np.array(part)) for part in subtrees(space))
+    weight = length.float()
 
     def value(d: Any) -> Any:
         prefix = torch.nn.functional.pad(d[:, order].cumsum(-1), (1, 0))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 import fastemd as fe
+from fastemd.compare.formulas import subtrees
 
 
 def formulas(space: fe.Chain | fe.Tree) -> dict[str, Callable]:
@@ -22,23 +23,17 @@ def formulas(space: fe.Chain | fe.Tree) -> dict[str, Callable]:
 
     if space.kind == "chain":
         return {"": chain}
-    up, length, place, _ = space.arrays
-    size = np.ones(len(up), dtype=np.intp)
-    for v in range(len(up) - 1, 0, -1):
-        size[up[v]] += size[v]
-    order = np.argsort(place)
-    nodes = np.arange(1, len(up))
-    first, beyond = np.searchsorted(place[order], nodes), np.searchsorted(place[order], nodes + size[1:])
-    weight = jnp.asarray(length[1:], dtype=jnp.float32)
+    order, first, beyond, length = subtrees(space)
+    weight = jnp.asarray(length, dtype=jnp.float32)
 
     def tree(z: object, y: object) -> object:
         sums = jnp.pad(jnp.cumsum(probabilities_less_target(z, y)[:, order], -1), ((0, 0), (1, 0)))
         return (jnp.square(sums[:, beyond] - sums[:, first]) @ weight).mean()
 
-    below = np.zeros((len(up), space.n), np.float32)
-    for k, (start, stop) in enumerate(zip(first, beyond, strict=True), 1):
+    below = np.zeros((len(length), space.n), np.float32)
+    for k, (start, stop) in enumerate(zip(first, beyond, strict=True)):
         below[k, order[start:stop]] = 1.0
-    dense, edges = jnp.asarray(below[1:].T), weight
+    dense, edges = jnp.asarray(below.T), weight
 
     def tree_by_matrix(z: object, y: object) -> object:
         return (jnp.square(probabilities_less_target(z, y) @ dense) @ edges).mean()

@@ -7,13 +7,16 @@ tried in order, from the cheapest on, until one reaches the target.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from fastemd.compare import entropic, formulas, packages
+
+MOST_ITERATIONS = 20_000
 
 
 @dataclass(frozen=True)
@@ -54,18 +57,16 @@ def tolerances(first: float) -> Iterator[float]:
 
 def pot(problem: Problem) -> Iterator[Opponent]:
     """POT's batch solver on torch, with plain scaling and in logarithms."""
-    import ot.batch
     import torch
 
+    packages.load("ot")
     torch.set_num_threads(2)
     rows, n = problem.a.shape
     a, b, cost = (torch.from_numpy(x) for x in (problem.a, problem.b, problem.cost))
     costs = cost.expand(rows, n, n)
 
     def run(method: str, tol: float) -> Any:
-        return ot.batch.solve_batch(
-            costs, problem.reg, a=a, b=b, tol=tol, max_iter=20_000, method=method, grad="detach"
-        )
+        return entropic.pot_batch_call(a, b, costs, problem.reg, tol, method, MOST_ITERATIONS)
 
     for method in ("sinkhorn", "log_sinkhorn"):
         yield Opponent(
@@ -79,29 +80,12 @@ def pot(problem: Problem) -> Iterator[Opponent]:
 
 def ott(problem: Problem) -> Iterator[Opponent]:
     """ott-jax, compiled, mapped over the rows with one geometry; with its adaptive momentum where that compiles."""
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
-    import jax.numpy as jnp
-    from ott.geometry import geometry
-    from ott.problems.linear import linear_problem
-    from ott.solvers.linear import acceleration, sinkhorn
-
+    jnp = formulas.double_precision().numpy
+    packages.load("ott")
     a, b, cost = (jnp.asarray(x) for x in (problem.a, problem.b, problem.cost))
 
-    @functools.partial(jax.jit, static_argnums=(0, 1))
     def run(log: bool, start: int, tol: float) -> Any:
-        ground = geometry.Geometry(cost_matrix=cost, epsilon=problem.reg)
-        momentum = acceleration.Momentum(start=start) if start else None
-        solver = sinkhorn.Sinkhorn(
-            lse_mode=log, threshold=tol, max_iterations=20_000, inner_iterations=5, momentum=momentum
-        )
-
-        def one(x: Any, y: Any) -> Any:
-            found = solver(linear_problem.LinearProblem(ground, x, y))
-            return found.primal_cost, found.f, found.g
-
-        return jax.vmap(one)(a, b)
+        return entropic.ott_call(log, start, MOST_ITERATIONS)(a, b, cost, problem.reg, tol)
 
     def plan(log: bool, start: int, tol: float) -> np.ndarray:
         _, f, g = (np.asarray(x, np.float64) for x in run(log, start, tol))
@@ -122,14 +106,14 @@ def ott(problem: Problem) -> Iterator[Opponent]:
 def geomloss(problem: Problem) -> Iterator[Opponent]:
     """The batch solver of geomloss on torch, which is told how many iterations to make."""
     import torch
-    from geomloss import ot
 
+    packages.load("geomloss")
     torch.set_num_threads(2)
     rows, n = problem.a.shape
     a, b, cost = (torch.from_numpy(x) for x in (problem.a, problem.b, problem.cost))
 
     def run(count: int) -> Any:
-        return ot.solve_batch(cost.expand(rows, n, n), reg=problem.reg, a=a, b=b, max_iter=count)
+        return entropic.geomloss_call(a, b, cost.expand(rows, n, n), problem.reg, count)
 
     yield Opponent(
         "geomloss solve_batch",
@@ -151,6 +135,6 @@ def opponents(problem: Problem) -> tuple[list[Opponent], dict[str, str]]:
     for library, make in LIBRARIES.items():
         try:
             found += make(problem)
-        except ModuleNotFoundError as error:
+        except ImportError as error:
             absent[library] = f"{error}; pip install {INSTALL[library]}"
     return found, absent

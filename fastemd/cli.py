@@ -66,48 +66,31 @@ def _natural(text: str) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from .compare import measure, pictures, report
-    from .compare.solvers import SOLVERS, Solver
+    from .compare import run
 
-    for package in ("rich", "sklearn", "matplotlib"):
-        packages.load(package)
     screen = _console(sys.stdout)
     # Progress goes to the error stream, so that the tables or the JSON can be piped.
     progress = packages.load("rich.progress").Progress(console=_console(sys.stderr), transient=True)
-    effort = measure.QUICK if options.quick else measure.Effort()
     names = list(dict.fromkeys(options.case or CASES))
     options.out.mkdir(parents=True, exist_ok=True)
-
-    def compare(name: str) -> measure.Comparison:
-        def tell(doing: str, steps: int = 1) -> None:
-            progress.update(task, advance=steps, description=f"{name}: {doing}")
-
-        def tell_solver(solver: Solver) -> None:
-            tell(solver.name)
-
-        tell("histograms", 0)
-        comparison = measure.compare(CASES[name](effort.pairs, options.seed), effort, before=tell_solver)
-        tell("picture")
-        pictures.draw(comparison, options.out / f"{name}.png")
-        return comparison
-
-    comparisons = []
     with progress:
-        task = progress.add_task("", total=len(names) * (len(SOLVERS) + 1))
-        for name in names:
-            comparisons.append(compare(name))
-            if not options.json:
-                screen.print(report.table(comparisons[-1]), "")
+        task = progress.add_task("", total=run.steps(names))
 
-    figures = json.dumps(report.figures(comparisons, options.seed, options.quick), indent=2)
-    (options.out / "figures.json").write_text(figures + "\n", encoding="utf-8")
+        def tell(doing: str) -> None:
+            progress.update(task, advance=1, description=doing)
+
+        def show(printed: Any) -> None:
+            if not options.json:
+                screen.print(printed, "", highlight=False)
+
+        figures = run.run(names, options.seed, quick=options.quick, out=options.out, tell=tell, show=show)
+    text = json.dumps(figures, indent=2)
+    (options.out / "figures.json").write_text(text + "\n", encoding="utf-8")
     if options.json:
-        print(figures)
+        print(text)
     else:
-        files = ", ".join(f"{name}.png" for name in names)
-        screen.print(
-            report.explanation(), "", f"Written to {options.out}/: {files}, figures.json", sep="\n", highlight=False
-        )
+        files = ", ".join(sorted(path.name for path in options.out.iterdir()))
+        screen.print(f"In {options.out}/: {files}", highlight=False)
     return 0
 
 

@@ -1,79 +1,28 @@
-"""The time that solvers take for a pair of histograms, and how far they are from the exact value."""
+"""A comparison: what solvers take for a pair of histograms, and how far they are from the exact value.
+
+Set-up, transfer and compilation are timed apart, once. Then all solvers of a case take turns (A B C A B C ...), so that
+whatever else happens on the machine happens to all of them, and the median of a solver's turns counts.
+"""
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from statistics import median
-
-import numpy as np
 
 from .. import reference
+from . import packages
 from .cases import Array, Case
-from .solvers import SOLVERS, Solver
+from .contenders import Contender, Effort, Ladder, Result, timed
+from .solver import Solver, cost_matrix
 
+QUICK = Effort(pairs=64, few=2, seconds=0.05, turns=3, patience=0.05, limit=10.0, sizes=(10, 100, 1000))
+FULL = Effort(seconds=1.0, turns=25, patience=1.5, sizes=(10, 32, 100, 316, 1000, 3162, 10_000))
 # A solver's error of rounding stays below; the smallest true error here is a hundred thousand times larger.
 ROUNDING = 1e-9
-PROBE = 64  # pairs in the first call of a solver that takes a batch
-MOST_RUNS = 101
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much a comparison measures.
-
-    Attributes
-    ----------
-    pairs : int
-        Pairs of histograms for each case.
-    seconds : float
-        What the timed runs of a solver may take together. A slow solver is timed on fewer pairs.
-    runs : int
-        The least number of timed runs, of which the median counts.
-    """
-
-    pairs: int = 2048
-    seconds: float = 1.5
-    runs: int = 5
-
-
-QUICK = Effort(pairs=64, seconds=0.1, runs=3)
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a solver did on a case.
-
-    Attributes
-    ----------
-    solver, note : str
-    exact : bool
-        Whether the solver claims to be exact up to rounding.
-    status : {"timed", "not possible"}
-        If not "timed", `note` says why, and the numbers are missing.
-    seconds_per_pair : float, optional
-        Median over the runs, set-up not included.
-    largest_error, median_error : float, optional
-        Relative to the exact value; over the pairs.
-    pairs, runs : int
-    unconverged : int
-        Pairs on which an iterative solver gave up.
-    setup_seconds : float, optional
-        Preparation (cost matrix) and the first call (which compiles, or loads what was compiled before, and imports).
-    """
-
-    solver: str
-    exact: bool
-    status: str
-    note: str
-    seconds_per_pair: float | None = None
-    largest_error: float | None = None
-    median_error: float | None = None
-    pairs: int = 0
-    runs: int = 0
-    unconverged: int = 0
-    setup_seconds: float | None = None
+PAUSE = 0.005  # seconds: OpenMP threads of the solver before spin on for a while
 
 
 @dataclass(frozen=True)
@@ -86,7 +35,11 @@ class Comparison:
 
 
 def compare(
-    case: Case, effort: Effort, solvers: Iterable[Solver] = SOLVERS, before: Callable[[Solver], object] | None = None
+    case: Case,
+    effort: Effort,
+    solvers: Iterable[Solver],
+    before: Callable[[Solver], object] | None = None,
+    settings: Callable[[Solver], Iterable[float]] = lambda solver: solver.settings,
 ) -> Comparison:
     """Run solvers on a case.
 
@@ -96,60 +49,60 @@ def compare(
     effort : Effort
     solvers : iterable of Solver
     before : callable, optional
-        Called with each solver before it is run.
+        Called with each solver before it is set up.
+    settings : callable
+        Which settings of a solver are tried, from the cheapest on; all by default.
 
     Returns
     -------
     Comparison
+        Results in the order of solvers and settings.
     """
+    solvers = tuple(solvers)
     exact = reference.emd(case.a, case.b, case.space)
-    return Comparison(case, exact, tuple(_results(case, exact, effort, solvers, before)))
+    wanted = any(solver.dense and solver.unfit(case.space) is None for solver in solvers)
+    costs = timed(lambda: cost_matrix(case.space) if wanted else None)
+    ladders = [Ladder(solver, tuple(settings(solver)) or (None,), case, effort, costs) for solver in solvers]
+    with warnings.catch_warnings(record=True):  # not to have converged, above all: it is in the table
+        _climb(ladders, effort, before)
+        found = [each for ladder in ladders for each in ladder.found]
+        _take_turns([each for each in found if isinstance(each, Contender)], effort)
+        results = [each if isinstance(each, Result) else each.result(exact) for each in found]
+    return Comparison(case, exact, tuple(results))
 
 
-def _results(
-    case: Case, exact: Array, effort: Effort, solvers: Iterable[Solver], before: Callable[[Solver], object] | None
-) -> Iterator[Result]:
-    for solver in solvers:
-        if before is not None:
-            before(solver)
-        obstacle = solver.obstacle(case.space)
-        if obstacle is not None:
-            yield Result(solver.name, solver.exact, "not possible", obstacle)
-        else:
-            yield measure(solver, case, exact, effort)
+def _climb(ladders: list[Ladder], effort: Effort, before: Callable[[Solver], object] | None) -> None:
+    """Try all first settings, then all second ones, and so on: where time is short, it is so for all."""
+    begin = time.perf_counter()
+    for ladder in ladders:
+        ladder.begin()
+    step = 0
+    while any(ladder.settings for ladder in ladders):
+        for ladder in ladders:
+            if before is not None and step == 0:
+                before(ladder.solver)
+            if ladder.settings:
+                ladder.climb(late=time.perf_counter() - begin > effort.limit)
+        step += 1
 
 
-def measure(solver: Solver, case: Case, exact: Array, effort: Effort) -> Result:
-    """Time a solver on as many of the pairs as the effort allows, and compare its values with the exact ones."""
-    tried = min(PROBE, len(exact)) if solver.batched else 1
-    start = time.perf_counter()
-    solve = solver.prepare(case.space)
-    solve(case.a[:tried], case.b[:tried])
-    setup = time.perf_counter() - start
+def _take_turns(contenders: list[Contender], effort: Effort) -> None:
+    """Time the contenders in turns; one that has used up its seconds gets no more than three."""
+    for turn in range(effort.turns):
+        for contender in contenders:
+            if turn < 3 or sum(contender.times) < effort.seconds:
+                time.sleep(PAUSE)
+                contender.turn()
 
-    start = time.perf_counter()
-    solve(case.a[:tried], case.b[:tried])
-    each = (time.perf_counter() - start) / tried
-    pairs = min(len(exact), max(tried, int(effort.seconds / (effort.runs * each))))
-    runs = min(MOST_RUNS, max(effort.runs, int(effort.seconds / (pairs * each))))
-    a, b = case.a[:pairs], case.b[:pairs]
 
-    seconds = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        answer = solve(a, b)
-        seconds.append(time.perf_counter() - start)
-    error = np.abs(answer.values - exact[:pairs]) / exact[:pairs]
-    return Result(
-        solver=solver.name,
-        exact=solver.exact,
-        status="timed",
-        note=solver.note,
-        seconds_per_pair=median(seconds) / pairs,
-        largest_error=float(np.max(error)),
-        median_error=float(np.median(error)),
-        pairs=pairs,
-        runs=runs,
-        unconverged=0 if answer.converged is None else int(np.sum(~answer.converged)),
-        setup_seconds=setup,
-    )
+def imports(solvers: Iterable[Solver]) -> dict[str, float]:
+    """Return the seconds that importing each package of the solvers took, of those that are installed.
+
+    What a package brings in with it is part of its time, unless a package before it did.
+    """
+    modules = dict.fromkeys(module for solver in solvers for module in solver.modules)
+    return {
+        packages.DISTRIBUTIONS[module]: timed(functools.partial(packages.load, module))
+        for module in modules
+        if packages.missing(module) is None
+    }

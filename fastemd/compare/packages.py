@@ -20,6 +20,13 @@ DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "matplotlib": "matplotlib",
     "rich": "rich",
+    "torch": "torch",
+    "jax": "jax",
+    "ott": "ott-jax",
+    "geomloss": "geomloss",
+    "skbio": "scikit-bio",
+    "biom": "biom-format",
+    "unifrac": "unifrac",
 }
 # What brings arrays on a device, or takes them: the distributions of which one is enough.
 ARRAY_LIBRARIES = {
@@ -28,7 +35,8 @@ ARRAY_LIBRARIES = {
     "torch": ("torch",),
     "jax": ("jax",),
 }
-INSTALL = "pip install 'fastemd[demo]'"
+DEMO = "pip install 'fastemd[demo]'"
+IN_DEMO = ("fastemd", "numpy", "numba", "scipy", "ot", "sklearn", "matplotlib", "rich")
 
 
 class MissingPackageError(ImportError):
@@ -39,7 +47,8 @@ def missing(module: str) -> str | None:
     """Return what to install for a module, or None if it is there."""
     if importlib.util.find_spec(module) is not None:
         return None
-    return f"{DISTRIBUTIONS.get(module, module)} is not installed; needed: {INSTALL}"
+    distribution = DISTRIBUTIONS.get(module, module)
+    return f"{distribution} is not installed; needed: {DEMO if module in IN_DEMO else f'pip install {distribution}'}"
 
 
 def load(module: str) -> ModuleType:
