@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import entropic_arguments as checks
+from . import entropic_device
+from .device import DeviceArray
 from .entropic_calls import checked, of_rows, result_of, tell
 from .entropic_problem import run
 from .results import DivergenceResult, SinkhornResult, SinkhornWarning
@@ -123,6 +125,10 @@ def sinkhorn(
     """
     ground = checks.ground(cost_or_space)
     call = checked(a, b, ground, reg, max_iter, tol, method, epsilon_scaling, mass, unbalanced, check)
+    if isinstance(call.a, DeviceArray):
+        answer, told = entropic_device.sinkhorn(call, potentials, bool(plan), check)
+        tell(told, call)
+        return answer
     shapes = ((*call.batch, ground.n), (*call.batch, ground.k))
     start = checks.warm(potentials, shapes)
     outcome = run(call.task, call.a, call.b, call.batch, call.good, start, bool(plan))
@@ -190,6 +196,10 @@ def sinkhorn_divergence(
     ground = checks.ground(cost_or_space)
     checks.symmetric(ground)
     call = checked(a, b, ground, reg, max_iter, tol, method, epsilon_scaling, mass, None, check)
+    if isinstance(call.a, DeviceArray):
+        answer, told = entropic_device.divergence(call, check)
+        tell(told, call)
+        return answer
     pair = run(call.task, call.a, call.b, call.batch, call.good, None, False)
     selves = []
     for x in (call.a, call.b):

@@ -74,6 +74,14 @@ def to_host(x: Any) -> np.ndarray:
     return copy if stored == x.dtype else (copy.astype(np.uint32) << 16).view(np.float32)
 
 
+def fill(x: Any, array: np.ndarray) -> None:
+    """Copy a host vector into a `DeviceArray` whose numbers lie side by side, in the order of its stream."""
+    memory = {"shape": x.shape, "typestr": x.dtype.str, "data": (x.address, False), "version": 3}
+    with cuda.gpus[x.device]:
+        target = cuda.from_cuda_array_interface(memory, owner=x.owner, sync=False)
+        target.copy_to_device(np.ascontiguousarray(array), stream=stream_of(x.stream))
+
+
 def stream_of(handle: int) -> Any:
     """Return numba's stream for a handle; 1 is the legacy default stream, 2 that of each thread."""
     if handle == 1:
