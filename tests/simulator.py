@@ -225,6 +225,7 @@ def install(monkeypatch):
     monkeypatch.setattr(entropic_wing, "BLOCK", BLOCK)
     monkeypatch.setattr(dense, "ROWS", dict.fromkeys(dense.ROWS, GROUP))
     monkeypatch.setattr(dense, "TILE", TILE)
+    monkeypatch.setattr(dense, "AHEAD", 2)
     for room in (chain, ring, tree):
         monkeypatch.setattr(room, "COLUMNS", COLUMNS)
     for kept in KEPT:

@@ -21,6 +21,7 @@ from .teams import MEETING, team
 # Rows of a block, for products in float32, in float64, and for exponentials: as many sums as a thread holds.
 ROWS = {"float32": 8, "float64": 4, "narrow": 4, "wide": 2}
 TILE = 64  # bins whose weights are in shared memory together; sums of so many in float32 are added up in float64
+AHEAD = 8  # entries of the matrix that a thread asks for together, to wait for them once
 CERTAIN = {"narrow": 1e20, "wide": 1e280}  # a sum between this and its inverse has lost nothing to over- or underflow
 
 
@@ -60,7 +61,7 @@ def products(form, size):
     """The half step by products: e**(x - top) times the matrix, and ln of it plus top."""
     numbers, kind = format_of(form), getattr(types, form)
     word, count_rows, tile = numbers.size, ROWS[form], TILE
-    begin = 8 * MEETING // word
+    begin, ahead = 8 * MEETING // word, AHEAD
     most, write = team(size, 1).most, numbers.write
 
     @device
@@ -91,9 +92,19 @@ def products(form, size):
     def add(kernel, step, bins, whole):
         tiles = cuda.shared.array(0, kind)
         part = cuda.local.array(count_rows, kind)
+        entries = cuda.local.array(ahead, kind)
         for r in range(count_rows):
             part[r] = kind(0.0)
-        for j in range(bins):
+        most = bins // ahead * ahead
+        for first in range(0, most, ahead):
+            for e in range(ahead):
+                entries[e] = target.load(kernel + step * (first + e), kind)
+            # Indices into a part of their own are constants, which cost no arithmetic.
+            weights = tiles[begin + first * count_rows : begin + (first + ahead) * count_rows]
+            for e in range(ahead):
+                for r in range(count_rows):
+                    part[r] += entries[e] * weights[e * count_rows + r]
+        for j in range(most, bins):
             entry = target.load(kernel + step * j, kind)
             for r in range(count_rows):
                 part[r] += entry * tiles[begin + j * count_rows + r]
@@ -117,10 +128,13 @@ def products(form, size):
                 if i < own.bins:
                     kernel = own.kernel + word * (first * own.bins + i)
                     add(kernel, word * own.bins, min(tile, other.bins - first), whole)
-            for r in range(count_rows):
-                if i < own.bins and r < count and told(room, OMEGA, base + r) != 0.0:
-                    found = told(room, TOP, base + r) + logarithm(whole[r])
-                    DOUBLE.write(at(room.sums, base + r, room.width) + 8 * i, found)
+            if i < own.bins:
+                for r in range(count_rows):
+                    if r < count:
+                        DOUBLE.write(at(room.sums, base + r, room.width) + 8 * i, whole[r])
+                for r in range(count):
+                    place = at(room.sums, base + r, room.width) + 8 * i
+                    DOUBLE.write(place, told(room, TOP, base + r) + logarithm(DOUBLE.read(place)))
         cuda.syncthreads()
 
     return half
@@ -177,12 +191,14 @@ def softened(form, size):
         return logarithm(whole) - shift
 
     @device
-    def conclude(room, row, own, other, i, hint, whole):
-        found = logarithm(whole) - hint
+    def conclude(room, row, own, other, i):
+        place = at(room.sums, row, room.width) + 8 * i
+        whole = DOUBLE.read(place)
+        found = logarithm(whole) - DOUBLE.read(at(own.pot, row, own.bins) + 8 * i)
         if not 1.0 / certain < whole < certain:
             masses, pots = at(other.log_mass, row, other.bins), at(other.pot, row, other.bins)
             found = again(masses, pots, own.kernel + 8 * i, 8 * own.bins, other.bins)
-        DOUBLE.write(at(room.sums, row, room.width) + 8 * i, found)
+        DOUBLE.write(place, found)
 
     @device
     def half(room, base, count, own, other, law, ground):
@@ -201,9 +217,13 @@ def softened(form, size):
                 if i < own.bins:
                     kernel = own.kernel + 8 * (first * own.bins + i)
                     add(kernel, 8 * own.bins, min(tile, other.bins - first), hint, whole)
-            for r in range(count_rows):
-                if i < own.bins and r < count and told(room, OMEGA, base + r) != 0.0:
-                    conclude(room, base + r, own, other, i, hint[r], whole[r])
+            if i < own.bins:
+                for r in range(count_rows):
+                    if r < count:
+                        DOUBLE.write(at(room.sums, base + r, room.width) + 8 * i, whole[r])
+                for r in range(count):
+                    if told(room, OMEGA, base + r) != 0.0:
+                        conclude(room, base + r, own, other, i)
         cuda.syncthreads()
 
     return half
