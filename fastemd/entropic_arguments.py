@@ -162,7 +162,7 @@ def warm(potentials: Any, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> tu
     if potentials is None:
         return None
     f, g = (
-        np.broadcast_to(_start(z, i, shape), shape).astype(np.float64)
+        np.broadcast_to(_start(arguments.array_of(z, f"potentials[{i}]"), i, shape), shape).astype(np.float64)
         for i, (z, shape) in enumerate(zip(_pair(potentials), shapes, strict=True))
     )
     return f, g
