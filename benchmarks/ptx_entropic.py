@@ -8,21 +8,22 @@ from typing import Any
 
 from .ptx_cases import Case
 
-# Forms of the loop: for matrices by dtype and method, and the spaces that are walked along.
-FORMS = {
-    ("matrix", "products", "float32"): "float32",
-    ("matrix", "products", "float64"): "float64",
-    ("matrix", "exponentials", "float32"): "narrow",
-    ("matrix", "exponentials", "float64"): "wide",
-}
+
+def form(case: Case) -> str:
+    """Return how a loop makes sums: for matrices by method and dtype, else along the space."""
+    if case.room != "matrix":
+        return case.room
+    wide = case.dtype in ("float64", "int32")
+    if case.kernel.method == "exponentials":
+        return "wide" if wide else "narrow"
+    return "float64" if wide else "float32"
 
 
 def kernels(case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
     """Yield the kernels of a case as numba has them, and the types of their arguments."""
     from numba import typeof
 
-    form = FORMS.get((case.room, case.kernel.method, case.dtype), case.room)
-    for words, kernel, arguments in MAKERS[case.kernel.name](form, case):
+    for words, kernel, arguments in MAKERS[case.kernel.name](form(case), case):
         yield words, kernel, tuple(map(typeof, arguments))
 
 
@@ -53,15 +54,16 @@ def _around(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]
     room, a, b, law = _state()
     price, matrix = outcomes.Price(1.0, 1.0, 1), (1, 1, 1, 1)
     answers = outcomes.Answers(*(1,) * 10)
-    concluding = outcomes.concluding(form, case.team, case.dtype)
+    out = "float64" if case.dtype == "int32" else case.dtype
+    concluding = outcomes.concluding(form, case.team, out)
     yield ", answers", concluding, (room, a, b, law, _ground(case.room), price, answers)
     if case.room == "matrix":
         opening = outcomes.opening((case.dtype, case.dtype, None, None), case.team)
         warm = outcomes.opening((case.dtype,) * 4, case.team)
         for words, kernel in ((", rows read", opening), (", rows and potentials read", warm)):
             yield words, kernel, (1, 1, 1, *(matrix,) * 4, room, a, b, 1.0, price)
-        yield ", plans", outcomes.planning(case.dtype), (room, a, b, law, price, 1, 1, 1, 1)
-        combining = outcomes.combining((*("float64",) * 3, case.dtype), outcomes.DEBIASED)
+        yield ", plans", outcomes.planning(out), (room, a, b, law, price, 1, 1, 1, 1)
+        combining = outcomes.combining((*("float64",) * 3, out), outcomes.DEBIASED)
         yield ", differences", combining, (1, 1, 1, *(matrix,) * 3, 1)
 
 

@@ -120,12 +120,10 @@ def _run(call: Call, a: Any, b: Any, start: Any, found: Any, same: bool, check: 
 
     task = call.task
     ground, space = task.ground, task.ground.space
-    walked = space is not None and space.kind != "ring"
-    matrix = ground.matrix if space is None else None if walked else space.cost_matrix()  # type: ignore[attr-defined]
     tolerance = math.inf if same or call.tolerance is None else call.tolerance
     job = wing.Job(
         space,
-        matrix,
+        ground.matrix,
         ground.n,
         ground.k,
         float(ground.least),
@@ -142,10 +140,10 @@ def _run(call: Call, a: Any, b: Any, start: Any, found: Any, same: bool, check: 
 
 def _form(task: Task, reg: float) -> str:
     """Return how sums are made: over a walk along a space, by matrix products, or from exponentials of each entry."""
-    space, wide = task.ground.space, task.dtype == np.float64
-    if space is not None and space.kind != "ring":
-        return space.kind
-    if space is None and method_of(task) == "scaling":
+    wide = task.dtype == np.float64
+    if task.ground.space is not None:
+        return task.ground.space.kind
+    if method_of(task) == "scaling":
         return "float64" if wide else "float32"
     if task.ground.spread <= PLAIN * reg:
         return "float64"

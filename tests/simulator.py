@@ -28,6 +28,7 @@ from fastemd.cuda import (
     teams,
     tree,
     walks,
+    windows,
     wing,
 )
 from fastemd.device import BFLOAT16
@@ -205,7 +206,17 @@ DRIVER = {
 }
 
 
-KEPT = [teams.team, numbers.format_of, kernels.build, spread.build, soft.segments, walks.relay, march.build]
+KEPT = [
+    teams.team,
+    numbers.format_of,
+    kernels.build,
+    spread.build,
+    soft.segments,
+    walks.along_chain,
+    walks.along_tree,
+    windows.along_ring,
+    march.build,
+]
 KEPT += [dense.gibbs, outcomes.opening, outcomes.concluding, outcomes.planning, outcomes.combining]
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import device
-from . import dense, driver, march, outcomes, target, walks
+from . import dense, driver, march, outcomes, target, walks, windows
 from .entropic import GOOD, LINES, OMEGA, Law, Room, Side
 from .outcomes import Price
 from .strips import matrix, strips
@@ -106,9 +106,9 @@ class _Call:
         self.price = Price(job.least, job.unbalanced, int(job.normalize))
         self.memory: list[Any] = []
         self.warm = False
-        on_space = job.stages[-1].form in ("chain", "tree")
+        on_space = job.cost is None
         self.walk = _walk(job.space, self.like.device) if on_space else None
-        self.slots = 4 * self.walk.places if self.walk is not None else 0
+        self.slots = walks.SLOTS * self.walk.places if self.walk is not None else 0
         self.cost = self._sent(job.cost) if job.cost is not None else 0
         self.matrices = (0, 0) if on_space else (self._space(job.n * job.k), self._space(job.n * job.k))
 
@@ -253,12 +253,12 @@ def _portions(whole: int, most: int) -> Iterator[int]:
         steps = min(2 * steps, most)
 
 
-def _walk(space: Any, ordinal: int) -> walks.Walk:
+def _walk(space: Any, ordinal: int) -> Any:
     """Return the tables of a space on a device, copied there at first and kept with the space."""
     place = ("cuda", ordinal, "walk")
     if place not in space.kept:
-        arrays, numbers = walks.prepare(space)
+        kind = windows if space.kind == "ring" else walks
+        arrays, numbers = kind.prepare(space)
         owners = tuple(driver.upload(array, ordinal) for array in arrays)
-        space.kept[place] = owners, walks.Walk(*(driver.address_of(owner) for owner in owners), *numbers)
-    walk: walks.Walk = space.kept[place][1]
-    return walk
+        space.kept[place] = owners, kind.Walk(*(driver.address_of(owner) for owner in owners), *numbers)
+    return space.kept[place][1]

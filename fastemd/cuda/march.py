@@ -10,7 +10,7 @@ import functools
 import math
 
 from .. import pace
-from . import dense, target, walks
+from . import dense, target, walks, windows
 from .entropic import (
     BEFORE,
     BEGIN,
@@ -34,34 +34,33 @@ from .teams import team
 
 GOES_ON, COLD, WARM = 0, 1, 2  # a launch that goes on; or the first, of potentials that are worth judging or not
 
+RELAYS = {"chain": walks.along_chain, "tree": walks.along_tree, "ring": windows.along_ring}
+
 adapt = device(pace.adapt)
 
 
 def sums_of(form, size):
     """The `dense.Sums` of a form: those of `dense.of_matrix`, or a kind of space."""
-    return of_space(form, size) if form in ("chain", "tree") else dense.of_matrix(form, size)
+    return of_space(form, size) if form in RELAYS else dense.of_matrix(form, size)
 
 
 def of_space(kind, size):
     """The `dense.Sums` of a space, one row to a block: `ground` is its `walks.Walk`."""
-    relay = walks.relay(kind, size)
+    relay = RELAYS[kind](size)
 
     @device
-    def travel(room, row, own, other, shift, law, ground, slot):
-        x = (at(other.log_mass, row, other.bins), at(other.pot, row, other.bins), shift)
-        relay.sums(x, at(room.sums, row, room.width), other.bins, ground, 1.0 / law.reg, slot)
+    def weights(row, side):
+        return at(side.log_mass, row, side.bins), at(side.pot, row, side.bins), 0.0
 
     @device
     def half(room, base, count, own, other, law, ground):
-        travel(room, base, own, other, 0.0, law, ground, at(room.scratch, base, room.slots))
+        sums, slot = at(room.sums, base, room.width), at(room.scratch, base, room.slots)
+        relay.sums(weights(base, other), sums, other.bins, ground, 1.0 / law.reg, slot)
 
     @device
     def cost(room, row, a, b, law, ground):
-        slot = at(room.scratch, row, room.slots)
-        beside = slot + 4 * room.slots
-        travel(room, row, b, a, -law.least, law, ground, slot)
-        travel(room, row, a, b, 0.0, law, ground, beside)
-        return relay.cost(ground, slot, beside)
+        sums, slot = at(room.sums, row, room.width), at(room.scratch, row, room.slots)
+        return relay.cost(weights(row, a), weights(row, b), sums, a.bins, ground, 1.0 / law.reg, slot)
 
     return dense.Sums(rows=1, half=half, cost=cost)
 

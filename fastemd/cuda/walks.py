@@ -65,14 +65,19 @@ class Row(NamedTuple):
 
 
 class Relay(Parts):
-    """What a block of threads does to a row: all of them call it, and may read each other's results after it.
+    """What a block of threads does to a row: all of them call it, and may read each other's results after `sums`.
 
     sums(x, sums, n, walk, inverse, slot)       leave ln of the sums at the n bins
-    cost(walk, slot, other)                     each thread's share of the transport cost, of the scratch of either side
+    cost(x, y, sums, n, walk, inverse, slot)    each thread's share of the transport cost of weights x and y
+
+    A row has `SLOTS` numbers of scratch for each of its places.
     """
 
     sums: Any
     cost: Any
+
+
+SLOTS = 4
 
 
 def prepare(space):
@@ -117,24 +122,27 @@ def _levels(tree, n):
 
 
 @device
-def _whole(address, i):
+def whole_number(address, i):
+    """Entry i of a vector of int32."""
     return types.int64(target.load(address + 4 * i, types.int32))
 
 
 @device
-def _number(address, i):
+def number(address, i):
+    """Entry i of a vector of float64."""
     return DOUBLE.read(address + 8 * i)
 
 
 @device
-def _put(address, i, x):
+def put(address, i, x):
+    """Write entry i of a vector of float64."""
     DOUBLE.write(address + 8 * i, x)
 
 
 @device
 def seed(x, j):
     """The logarithm of weight j: the sum of two vectors' entries and a number."""
-    return _number(x[0], j) + _number(x[1], j) + x[2]
+    return number(x[0], j) + number(x[1], j) + x[2]
 
 
 def sweeping(value, first_of, emit, size):
@@ -163,30 +171,32 @@ def sweeping(value, first_of, emit, size):
     return sweep
 
 
-@functools.cache
-def relay(kind, size):
-    """The `Relay` of a kind of space for a block of `size` threads."""
-    return Relay(sums={"chain": _along_chain, "tree": _along_tree}[kind](size), cost=_crossing(size))
+def _crossing(relay, size):
+    """The `Relay` whose `sums` are given, and leave in scratch what crosses each edge."""
 
-
-def _crossing(size):
     @device
-    def cost(walk, slot, other):
+    def cost(x, y, sums, n, walk, inverse, slot):
         places = walk.places
+        other = slot + 16 * places
+        relay(x, sums, n, walk, inverse, slot)
+        relay(y, sums, n, walk, inverse, other)
         found = 0.0
         for i in range(cuda.threadIdx.x, places, size):
-            there = growth(_number(slot, i) + _number(other, places + i))
-            back = growth(_number(other, i) + _number(slot, places + i))
-            found = target.plus(found, _number(walk.length, i) * (there + back))
+            there = growth(number(slot, i) + number(other, places + i))
+            back = growth(number(other, i) + number(slot, places + i))
+            found = target.plus(found, number(walk.length, i) * (there + back))
         return found
 
-    return cost
+    return Relay(sums=relay, cost=cost)
 
 
-def _along_chain(size):
+@functools.cache
+def along_chain(size):
+    """The `Relay` of chains for a block of `size` threads."""
+
     @device
     def position(row, j):
-        return _number(row.walk.position, j) * row.inverse
+        return number(row.walk.position, j) * row.inverse
 
     @device
     def whole(row, item):
@@ -198,7 +208,7 @@ def _along_chain(size):
 
     @device
     def to_right(row, j, found, x):
-        _put(row.slot, j, plus(found, x))
+        put(row.slot, j, plus(found, x))
 
     @device
     def from_right(row, item):
@@ -209,8 +219,8 @@ def _along_chain(size):
     def to_left(row, item, found, x):
         j = row.n - 1 - item
         at = position(row, j)
-        _put(row.slot, row.n + j, found)
-        _put(row.sums, j, plus(_number(row.slot, j) - at, found + at))
+        put(row.slot, row.n + j, found)
+        put(row.sums, j, plus(number(row.slot, j) - at, found + at))
 
     rightwards = sweeping(from_left, whole, to_right, size)
     leftwards = sweeping(from_right, whole, to_left, size)
@@ -222,43 +232,46 @@ def _along_chain(size):
         leftwards(row, n)
         cuda.syncthreads()
 
-    return sums
+    return _crossing(sums, size)
 
 
-def _along_tree(size):
+@functools.cache
+def along_tree(size):
+    """The `Relay` of trees for a block of `size` threads."""
+
     @device
     def edge(row, v):
-        return _number(row.walk.length, v) * row.inverse
+        return number(row.walk.length, v) * row.inverse
 
     @device
     def sent(row, item):
         v = row.begin + item
-        return _number(row.slot, v) - edge(row, v)
+        return number(row.slot, v) - edge(row, v)
 
     @device
     def eldest(row, item):
-        return _whole(row.walk.first, row.begin + item) - row.begin
+        return whole_number(row.walk.first, row.begin + item) - row.begin
 
     @device
     def after_elder(row, item, found, x):
         v = row.begin + item
-        _put(row.slot, row.walk.places + v, found)
-        if v == _whole(row.walk.last, v):
-            _put(row.slot, _whole(row.walk.parent, v), plus(found, x))
+        put(row.slot, row.walk.places + v, found)
+        if v == whole_number(row.walk.last, v):
+            put(row.slot, whole_number(row.walk.parent, v), plus(found, x))
 
     @device
     def sent_back(row, item):
         v = row.end - 1 - item
-        return _number(row.slot, v) - edge(row, v)
+        return number(row.slot, v) - edge(row, v)
 
     @device
     def youngest(row, item):
-        return row.end - 1 - _whole(row.walk.last, row.end - 1 - item)
+        return row.end - 1 - whole_number(row.walk.last, row.end - 1 - item)
 
     @device
     def after_younger(row, item, found, x):
         place = row.walk.places + row.end - 1 - item
-        _put(row.slot, place, plus(_number(row.slot, place), found))
+        put(row.slot, place, plus(number(row.slot, place), found))
 
     onwards = sweeping(sent, eldest, after_elder, size)
     backwards = sweeping(sent_back, youngest, after_younger, size)
@@ -267,28 +280,28 @@ def _along_tree(size):
     def descend(row):
         for v in range(row.begin + cuda.threadIdx.x, row.end, size):
             place = row.walk.places + v
-            above = _number(row.slot, row.walk.places + _whole(row.walk.parent, v))
-            arriving = plus(above, _number(row.slot, place)) - edge(row, v)
-            _put(row.slot, place, arriving)
-            j = _whole(row.walk.bins, v)
+            above = number(row.slot, row.walk.places + whole_number(row.walk.parent, v))
+            arriving = plus(above, number(row.slot, place)) - edge(row, v)
+            put(row.slot, place, arriving)
+            j = whole_number(row.walk.bins, v)
             if j >= 0:
-                _put(row.sums, j, plus(_number(row.slot, v), arriving))
+                put(row.sums, j, plus(number(row.slot, v), arriving))
         cuda.syncthreads()
 
     @device
     def sums(x, sums, n, walk, inverse, slot):
         for v in range(cuda.threadIdx.x, walk.places, size):
-            j = _whole(walk.bins, v)
-            _put(slot, v, seed(x, j) if j >= 0 else -math.inf)
-            _put(slot, walk.places + v, -math.inf)
+            j = whole_number(walk.bins, v)
+            put(slot, v, seed(x, j) if j >= 0 else -math.inf)
+            put(slot, walk.places + v, -math.inf)
         cuda.syncthreads()
         for level in range(walk.levels - 1, 0, -1):
-            begin, end = _whole(walk.starts, level), _whole(walk.starts, level + 1)
+            begin, end = whole_number(walk.starts, level), whole_number(walk.starts, level + 1)
             row = Row(x, sums, n, walk, inverse, slot, begin, end)
             onwards(row, end - begin)
             backwards(row, end - begin)
         for level in range(1, walk.levels):
-            begin, end = _whole(walk.starts, level), _whole(walk.starts, level + 1)
+            begin, end = whole_number(walk.starts, level), whole_number(walk.starts, level + 1)
             descend(Row(x, sums, n, walk, inverse, slot, begin, end))
 
-    return sums
+    return _crossing(sums, size)
