@@ -75,7 +75,7 @@ HOT = tuple(
 )
 CAPS = (80, 64, 48, 40)
 # Of entropic transport: on a matrix by either method, which spaces do not have.
-SINKHORN_ROOMS = ("matrix", "chain", "tree")
+SINKHORN_ROOMS = ("matrix", "chain", "ring", "tree")
 SINKHORN = (
     Kernel("Sinkhorn's loop, products", "sinkhorn", method="products"),
     Kernel("Sinkhorn's loop, exponentials", "sinkhorn", method="exponentials"),

@@ -36,9 +36,12 @@ def _state() -> tuple[Any, ...]:
 
 
 def _ground(room: str) -> Any:
-    from fastemd.cuda import dense, walks
+    from fastemd.cuda import dense, walks, windows
 
-    return dense.Matrix(1, 1.0) if room == "matrix" else walks.Walk(*(1,) * 9)
+    if room == "matrix":
+        return dense.Matrix(1, 1.0)
+    walk = windows.Walk if room == "ring" else walks.Walk
+    return walk(*(1,) * len(walk._fields))
 
 
 def _loop(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:

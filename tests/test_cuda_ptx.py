@@ -74,19 +74,22 @@ def test_every_kernel_is_compiled_and_every_property_varied():
         assert {(case.room, case.scratch) for case in some} >= {("ring", "in memory"), ("tree", "in memory")}
 
 
+SPACES = ("chain", "ring", "tree")
+
+
 def sweeps(cases):
     return [case for case in cases if case.kernel not in ptx_cases.SINKHORN]
 
 
 def test_kernels_of_entropic_transport_are_compiled_in_every_form_and_on_each_capability():
-    every = {(room, kernel) for room in ("chain", "tree") for kernel in (ptx_cases.SINKHORN[2], ptx_cases.SINKHORN[5])}
+    every = {(room, kernel) for room in SPACES for kernel in (ptx_cases.SINKHORN[2], ptx_cases.SINKHORN[5])}
     every |= {("matrix", kernel) for kernel in ptx_cases.SINKHORN if kernel != ptx_cases.SINKHORN[2]}
     dealt = [case for capability in CAPABILITIES for case in ptx_cases.quick(capability)]
     for some in (ptx_cases.full(), dealt):
         some = [case for case in some if case.kernel in ptx_cases.SINKHORN]
         assert {(case.room, case.kernel) for case in some} == every
         loops = [case for case in some if case.kernel.name == "sinkhorn"]
-        assert {ptx_entropic.form(case) for case in loops} == {*dense.ROWS, "chain", "tree"}
+        assert {ptx_entropic.form(case) for case in loops} == {*dense.ROWS, *SPACES}
         assert {case.dtype for case in some} >= {"float16", "bfloat16", "float32", "float64", "int32"}
     for capability in CAPABILITIES:
         here = [case for case in ptx_cases.full() if case.capability == capability]

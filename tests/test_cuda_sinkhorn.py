@@ -17,7 +17,7 @@ FIELDS = ("value", "regularised_value", "plan", "grad_a", "grad_b")
 seeds = st.integers(0, 1000)
 
 
-def problem(seed, n=4, k=6, rows=3, zeros=0.2):
+def problem(seed, n=4, k=5, rows=3, zeros=0.2):
     rng = np.random.default_rng(seed)
     return histograms(rng, rows, n, zeros), histograms(rng, rows, k, zeros), rng.random((n, k))
 
@@ -108,16 +108,16 @@ def test_costs_below_zero_move_values_and_potentials(face):  # noqa: F811
 
 # --- Spaces -----------------------------------------------------------------------------------------------------------
 
-FAMILIES = {"chain": chains(12), "ring": rings(8), "tree": trees(12)}
+FAMILIES = {"chain": chains(7), "ring": rings(6), "tree": trees(7)}
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
 @few
-@given(data=st.data(), seed=seeds, reg=st.sampled_from([0.5, 3.0]))
+@given(data=st.data(), seed=seeds, reg=st.sampled_from([1.0, 3.0]))
 def test_answers_on_a_space_are_those_of_the_reference(face, kind, data, seed, reg):  # noqa: F811
     space = unit(data.draw(FAMILIES[kind]))
     rng = np.random.default_rng(seed)
-    a, b = histograms(rng, 2, space.n, 0.2), histograms(rng, 2, space.n, 0.2)
+    a, b = histograms(rng, 1, space.n, 0.2), histograms(rng, 1, space.n, 0.2)
     options = {"reg": reg, "tol": FINE, "plan": True}
     ours = face.sinkhorn(a, b, space, **options)
     assert ours.converged.all() and ours.method == "scaling"
@@ -179,35 +179,33 @@ def test_chains_and_rings_beside_the_border_of_a_warp_and_a_block_are_answered(f
 # --- Options ----------------------------------------------------------------------------------------------------------
 
 GROUNDS = {
-    "matrix": lambda: np.random.default_rng(8).random((6, 6)),
-    "chain": lambda: unit(fe.Chain(6)),
-    "tree": lambda: unit(fe.Tree([-1, 0, 0, 1, 1, 2], np.ones(6))),
-    "ring": lambda: unit(fe.Ring(6)),
+    "matrix": lambda: np.random.default_rng(8).random((4, 4)),
+    "chain": lambda: unit(fe.Chain(4)),
+    "tree": lambda: unit(fe.Tree([-1, 0, 0, 1, 1], np.ones(5), [0, 2, 3, 4])),
+    "ring": lambda: unit(fe.Ring(4)),
 }
 EVERY_GROUND = pytest.mark.parametrize("ground", GROUNDS)
 
 
-@EVERY_GROUND
-@pytest.mark.parametrize("mass", ["equal", "normalize"])
+@pytest.mark.parametrize(("ground", "mass"), [*((ground, "equal") for ground in GROUNDS), ("matrix", "normalize")])
 def test_marginals_that_differ_have_their_price(face, ground, mass):  # noqa: F811
-    a, b, _ = problem(9, 6, 6)
-    options = {"reg": 0.5, "unbalanced": 0.7, "plan": True, "mass": mass, "tol": FINE}
+    a, b, _ = problem(9, 4, 4)
+    options = {"reg": 1.0, "unbalanced": 0.7, "plan": True, "mass": mass, "tol": FINE}
     ours = face.sinkhorn(2 * a, 3 * b, GROUNDS[ground](), **options)
     agree(ours, fe.reference.sinkhorn(2 * a, 3 * b, GROUNDS[ground](), **options), 10 * AGREED)
 
 
-@EVERY_GROUND
+@pytest.mark.parametrize("ground", ["matrix", "chain"])
 def test_rows_are_divided_by_their_mass_under_normalize(face, ground):  # noqa: F811
-    a, b, _ = problem(10, 6, 6)
-    options = {"reg": 0.7, "plan": True, "mass": "normalize", "tol": FINE}
+    a, b, _ = problem(10, 4, 4)
+    options = {"reg": 1.5, "plan": True, "mass": "normalize", "tol": FINE}
     ours = face.sinkhorn(2 * a, 3 * b, GROUNDS[ground](), **options)
     agree(ours, fe.reference.sinkhorn(2 * a, 3 * b, GROUNDS[ground](), **options), AGREED)
 
 
-@EVERY_GROUND
-@pytest.mark.parametrize("unbalanced", [None, 2.0])
+@pytest.mark.parametrize(("ground", "unbalanced"), [*((ground, None) for ground in GROUNDS), ("matrix", 2.0)])
 def test_iteration_begins_where_another_has_ended(face, ground, unbalanced):  # noqa: F811
-    a, b, _ = problem(11, 6, 6)
+    a, b, _ = problem(11, 4, 4)
     options = {"reg": 0.5, "unbalanced": unbalanced}
     first = face.sinkhorn(a, b, GROUNDS[ground](), **options, tol=1e-9)
     again = face.sinkhorn(a, b, GROUNDS[ground](), **options, tol=1e-8, potentials=first.potentials)
@@ -218,8 +216,8 @@ def test_iteration_begins_where_another_has_ended(face, ground, unbalanced):  # 
 
 @EVERY_GROUND
 def test_reg_falls_from_stage_to_stage_as_on_the_cpu(face, ground):  # noqa: F811
-    a, b, _ = problem(12, 6, 6)
-    options = {"reg": 0.3, "epsilon_scaling": 0.3, "tol": 1e-5, "plan": True}
+    a, b, _ = problem(12, 4, 4)
+    options = {"reg": 0.5, "epsilon_scaling": 0.5, "tol": 1e-5, "plan": True}
     ours, theirs = (f(a, b, GROUNDS[ground](), **options) for f in (face.sinkhorn, fe.sinkhorn))
     agree(ours, theirs, AGREED)
     assert np.all(abs(ours.n_iter - theirs.n_iter) <= 1)
@@ -227,9 +225,9 @@ def test_reg_falls_from_stage_to_stage_as_on_the_cpu(face, ground):  # noqa: F81
 
 @EVERY_GROUND
 def test_no_iteration_at_all_leaves_potentials_as_they_are(face, ground):  # noqa: F811
-    a, b, _ = problem(13, 6, 6)
+    a, b, _ = problem(13, 4, 4)
     options = {"reg": 0.5, "max_iter": 0, "tol": 50.0}
-    start = np.linspace(0, 1, 6), np.linspace(1, 0, 6)
+    start = np.linspace(0, 1, 4), np.linspace(1, 0, 4)
     ours, theirs = (f(a, b, GROUNDS[ground](), **options, potentials=start) for f in (face.sinkhorn, fe.sinkhorn))
     agree(ours, theirs, AGREED, FIELDS[:2])
     np.testing.assert_array_equal(ours.n_iter, 0)
@@ -244,23 +242,33 @@ def symmetric(ground):
     return space + space.T if ground == "matrix" else space
 
 
-@EVERY_GROUND
 @pytest.mark.parametrize("mass", ["equal", "normalize"])
-def test_divergence_is_the_references(face, ground, mass):  # noqa: F811
-    a, b, _ = problem(14, 6, 6, rows=2)
-    options = {"reg": 1.5, "mass": mass, "tol": FINE}
-    ours, theirs = (
-        f(a, b, symmetric(ground), **options) for f in (face.sinkhorn_divergence, fe.reference.sinkhorn_divergence)
-    )
+def test_divergence_is_the_references(face, mass):  # noqa: F811
+    a, b, _ = problem(14, 4, 4)
+    options = {"reg": 1.0, "mass": mass, "tol": FINE}
+    ours = face.sinkhorn_divergence(a, b, symmetric("matrix"), **options)
+    theirs = fe.reference.sinkhorn_divergence(a, b, symmetric("matrix"), **options)
     for name in ("value", "grad_a", "grad_b"):
         np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=0, atol=AGREED, err_msg=name)
-    assert ours.converged.all() and ours.value.shape == ours.n_iter.shape == (2,)
+    assert ours.converged.all() and ours.value.shape == ours.n_iter.shape == (3,)
 
 
 @EVERY_GROUND
+def test_divergence_is_that_of_the_cpu(face, ground):  # noqa: F811
+    a, b, _ = problem(15, 4, 4)
+    options = {"reg": 1.0, "tol": 1e-2}
+    ours, theirs = (
+        f(a, b[0], symmetric(ground), **options) for f in (face.sinkhorn_divergence, fe.sinkhorn_divergence)
+    )
+    for name in ("value", "grad_a", "grad_b", "marginal_error"):
+        np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=0, atol=AGREED, err_msg=name)
+    np.testing.assert_array_equal(ours.n_iter, theirs.n_iter)
+
+
+@pytest.mark.parametrize("ground", ["matrix", "chain"])
 def test_divergence_of_a_histogram_from_itself_is_zero(face, ground):  # noqa: F811
-    a, _, _ = problem(15, 6, 6, rows=2)
-    result = face.sinkhorn_divergence(a, a, symmetric(ground), reg=2.0, tol=1e-12)
+    a, _, _ = problem(16, 4, 4, rows=1)
+    result = face.sinkhorn_divergence(a, a, symmetric(ground), reg=2.0, tol=1e-11)
     for x in (result.value, result.grad_a, result.grad_b):
         np.testing.assert_allclose(x, 0.0, rtol=0, atol=AGREED)
 
@@ -269,11 +277,10 @@ def test_divergence_of_a_histogram_from_itself_is_zero(face, ground):  # noqa: F
 
 
 @EVERY_GROUND
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("reg", [0.5, 0.002])
+@pytest.mark.parametrize(("dtype", "reg"), [("float32", 0.5), ("float64", 0.002)])
 def test_row_has_the_same_bits_in_any_batch(face, ground, dtype, reg):  # noqa: F811
-    a, b, _ = (x.astype(dtype) for x in problem(16, 6, 6, rows=5))
-    options = {"reg": reg, "tol": 0.05, "max_iter": 6, "check": False, "plan": True}
+    a, b, _ = (x.astype(dtype) for x in problem(16, 4, 4, rows=5))
+    options = {"reg": reg, "tol": 0.05, "max_iter": 3, "check": False, "plan": True}
     whole, again = (face.sinkhorn(a, b, GROUNDS[ground](), **options) for _ in range(2))
     one = face.sinkhorn(a[3], b[3], GROUNDS[ground](), **options)
     for name in (*FIELDS, "n_iter", "marginal_error"):
