@@ -174,18 +174,12 @@ def warm_on_device(
     """Return the potentials to begin with beside a histogram on a device; those in host memory are sent there."""
     if potentials is None:
         return None
-    from .cuda import driver
-
     pair = []
     for i, (z, shape) in enumerate(zip(_pair(potentials), shapes, strict=True)):
         z = _start(z, i, shape)
         if isinstance(z, DeviceArray):
             device_arguments.together(like, z, ("a", f"potentials[{i}]"))
-        else:
-            sent = device.empty(like, (z.size,), np.dtype(np.float64))
-            driver.fill(sent, z.astype(np.float64).ravel())
-            z = sent._replace(shape=z.shape, strides=device.contiguous(z.shape, 8) if z.ndim else ())
-        pair.append(z)
+        pair.append(z if isinstance(z, DeviceArray) else device.sent(like, z))
     return pair[0], pair[1]
 
 
