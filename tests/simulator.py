@@ -194,7 +194,6 @@ class Memory:
 DRIVER = {
     "upload": Memory.upload,
     "empty": Memory.empty,
-    "fill": Memory.fill,
     "address_of": Memory.address_of,
     "to_host": Memory.to_host,
     "device_of": state.device_of,
@@ -203,6 +202,7 @@ DRIVER = {
     "on": lambda device: contextlib.nullcontext(),
     "stream_of": lambda handle: handle,
     "synchronize": lambda device, handle: None,
+    "fill": Memory.fill,
 }
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import ptx, ptx_cases, ptx_entropic, ptx_page, ptx_reading
+from benchmarks import ptx, ptx_cases, ptx_page, ptx_reading
 from benchmarks.ptx_reading import CAPABILITIES
-from fastemd.cuda import dense
 
 ROOT = Path(__file__).parents[1]
 
@@ -82,6 +81,9 @@ def sweeps(cases):
 
 
 def test_kernels_of_entropic_transport_are_compiled_in_every_form_and_on_each_capability():
+    from benchmarks import ptx_entropic
+    from fastemd.cuda import dense
+
     every = {(room, kernel) for room in SPACES for kernel in (ptx_cases.SINKHORN[2], ptx_cases.SINKHORN[5])}
     every |= {("matrix", kernel) for kernel in ptx_cases.SINKHORN if kernel != ptx_cases.SINKHORN[2]}
     dealt = [case for capability in CAPABILITIES for case in ptx_cases.quick(capability)]
