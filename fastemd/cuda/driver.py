@@ -52,6 +52,14 @@ def upload(array: np.ndarray, device: int) -> Any:
         return copy
 
 
+def fill(x: Any, array: np.ndarray) -> None:
+    """Copy a host vector into a `DeviceArray` whose numbers lie side by side, in the order of its stream."""
+    memory = {"shape": x.shape, "typestr": x.dtype.str, "data": (x.address, False), "version": 3}
+    with cuda.gpus[x.device]:
+        target = cuda.from_cuda_array_interface(memory, owner=x.owner, sync=False)
+        target.copy_to_device(np.ascontiguousarray(array), stream=stream_of(x.stream))
+
+
 def address_of(array: Any) -> int:
     """Return where a numba array lies."""
     return int(array.device_ctypes_pointer.value or 0)
@@ -72,14 +80,6 @@ def to_host(x: Any) -> np.ndarray:
         stream.synchronize()
     copy = np.ndarray(x.shape, stored, buffer=flat, offset=-below, strides=x.strides)
     return copy if stored == x.dtype else (copy.astype(np.uint32) << 16).view(np.float32)
-
-
-def fill(x: Any, array: np.ndarray) -> None:
-    """Copy a host vector into a `DeviceArray` whose numbers lie side by side, in the order of its stream."""
-    memory = {"shape": x.shape, "typestr": x.dtype.str, "data": (x.address, False), "version": 3}
-    with cuda.gpus[x.device]:
-        target = cuda.from_cuda_array_interface(memory, owner=x.owner, sync=False)
-        target.copy_to_device(np.ascontiguousarray(array), stream=stream_of(x.stream))
 
 
 def stream_of(handle: int) -> Any:
