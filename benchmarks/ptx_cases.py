@@ -160,7 +160,7 @@ def quick(capability: str) -> list[Case]:
     room = SHARED_OUT[turn % 2]
     for kernel in SHARED_QUICK[turn // 2 :: 2]:
         cases.append(Case(room, kernel, LAWS[turn % 3], scratch="in memory", capability=capability, blocks="many"))
-    of_base = [case for case in entropic() if case.capability == BASE and case.team == TEAMS[0]]
+    of_base = [case for case in entropic() if case.capability == BASE and case.team == largest(case.room)]
     return cases + [case._replace(capability=capability) for case in of_base[turn :: len(CAPABILITIES)]]
 
 
@@ -172,11 +172,18 @@ def entropic() -> Iterator[Case]:
         twice = room != "matrix" and dtype != "float32" and kernel.name == "sinkhorn"  # which has no dtype there
         named = kernel.name == "sinkhorn answers" or bool(kernel.method) == (room == "matrix")
         if named and not twice:
-            yield Case(room, kernel, dtype=dtype, capability=capability)
+            yield Case(room, kernel, dtype=dtype, team=largest(room), capability=capability)
             if capability == BASE and kernel.name == "sinkhorn":
                 yield Case(room, kernel, dtype=dtype, team=TEAMS[1])
     for room, dtype in itertools.product(SINKHORN_ROOMS, ("float16", "bfloat16", "int32")):
-        yield Case(room, SINKHORN[-1], dtype=dtype)
+        yield Case(room, SINKHORN[-1], dtype=dtype, team=largest(room))
+
+
+def largest(room: str) -> int:
+    """Return how many threads a block of entropic transport has at the most."""
+    from fastemd.cuda import entropic_wing
+
+    return entropic_wing.BLOCK if room == "matrix" else entropic_wing.WALKERS
 
 
 def variants() -> list[Case]:

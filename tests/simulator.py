@@ -234,6 +234,7 @@ def install(monkeypatch):
     monkeypatch.setattr(target, "WARP", WARP)
     monkeypatch.setattr(wing, "BLOCK", BLOCK)
     monkeypatch.setattr(entropic_wing, "BLOCK", BLOCK)
+    monkeypatch.setattr(entropic_wing, "WALKERS", BLOCK)
     monkeypatch.setattr(dense, "ROWS", dict.fromkeys(dense.ROWS, GROUP))
     monkeypatch.setattr(dense, "TILE", TILE)
     monkeypatch.setattr(dense, "AHEAD", 2)

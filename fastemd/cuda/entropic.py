@@ -1,7 +1,7 @@
 """What the kernels of Sinkhorn's iteration know of their rows: vectors for each side, and a table of numbers.
 
-All are float64, row after row; potentials are kept as they are, divided by reg. The table has a line for each of the
-`LINES`, with an entry for each row, so that the host can fetch one line by itself.
+All are float64, row after row; potentials are kept as they are, divided by reg. A row of the table has an entry for
+each of the `LINES`.
 """
 
 from typing import Any, NamedTuple
@@ -60,13 +60,13 @@ class Room(NamedTuple):
 @device
 def told(room, line, row):
     """An entry of the table."""
-    return DOUBLE.read(room.table + 8 * (line * room.rows + row))
+    return DOUBLE.read(room.table + 8 * (LINES * row + line))
 
 
 @device
 def note(room, line, row, x):
     """Write an entry of the table, which one thread does."""
-    DOUBLE.write(room.table + 8 * (line * room.rows + row), x)
+    DOUBLE.write(room.table + 8 * (LINES * row + line), x)
 
 
 @device

@@ -14,7 +14,9 @@ from .outcomes import Price
 from .strips import matrix, strips
 from .teams import MEETING
 
-BLOCK = 256  # threads of the largest block
+# Threads of the largest block, on a matrix and on a space. Kernels take up to 240 registers, so 256 threads are as many
+# as find room on a multiprocessor; on a space blocks of half the size can wait by turns. Neither is measured.
+BLOCK, WALKERS = 256, 128
 MOST_MEMORY = 1 << 30  # bytes that rows may take at a time, beside their answers; one row's at the least
 FIRST_STEPS, MOST_STEPS = 8, 512  # iterations of a call's first launch, and of any; each has twice those of the last
 LAUNCH = 0.2  # seconds that a launch may take, estimated; a device that shows a picture stops one of some seconds
@@ -102,7 +104,8 @@ class _Call:
     def __init__(self, job: Job, found: Found, same: bool, check: bool) -> None:
         self.job, self.found, self.same, self.check = job, found, same, check
         self.like, self.stream = found.value, driver.stream_of(found.value.stream)
-        self.size = min(BLOCK, max(target.WARP, 1 << (max(job.n, job.k) - 1).bit_length()))
+        most = BLOCK if job.cost is not None else WALKERS
+        self.size = min(most, max(target.WARP, 1 << (max(job.n, job.k) - 1).bit_length()))
         self.price = Price(job.least, job.unbalanced, int(job.normalize))
         self.memory: list[Any] = []
         self.warm = False
@@ -171,8 +174,8 @@ class _Part:
 
     def line(self, line: int) -> np.ndarray:
         """Return a line of the table, once the device has written it."""
-        address = self.room.table + 8 * line * self.rows
-        return driver.to_host(self.memory._replace(address=address, shape=(self.rows,), strides=(8,)))
+        place = {"address": self.room.table + 8 * line, "shape": (self.rows,), "strides": (8 * LINES,)}
+        return driver.to_host(self.memory._replace(**place))
 
     def law(self, stage: Stage) -> Law:
         """Return what rows have in common in a stage."""

@@ -138,71 +138,71 @@ def still_moving(room, base, count):
 
 
 def stepping(size, same):
-    """The functions that do the rest of a half step, for b and for a, once there are sums."""
+    """The function that does the rest of a half step, once there are sums: measure, step, judge, set the pace."""
     measure, move, level = updates(size)
 
     @device
-    def for_b(room, row, b, law, judged_only):
-        omega = 0.0 if judged_only else told(room, OMEGA, row)
-        ahead = -told(room, LEAD, row) - law.least
-        off = 0.0
-        if omega != 1.0:
-            off, _ = measure(room, row, b, ahead, law.damp, 1.0 - omega)
-        move(room, row, b, ahead, law.damp, omega)
-        if cuda.threadIdx.x == 0:
-            note(room, ERROR, row, off)
+    def conclude(room, row, law, error, carried, omega, count, done):
+        """Write what a row has come to after an iteration."""
+        note(room, CARRIED, row, carried)
+        if done:
+            note(room, OMEGA, row, 0.0)
+        else:
+            note(room, COUNT, row, count + 1.0)
+            if not same and law.damp == 0.0:
+                set_pace(room, row, count, error, omega)
 
     @device
-    def for_a(room, row, a, b, law):
-        """Judge the row, step, and set its pace."""
-        omega, count, lead = told(room, OMEGA, row), told(room, COUNT, row), told(room, LEAD, row)
-        ahead = lead - law.least
-        off, carried = measure(room, row, a, ahead, law.damp, 1.0)
-        # Of equal histograms under a symmetric cost either marginal is off by the same.
-        error = 2.0 * off if same else told(room, ERROR, row) + off
-        done = error <= law.tol or count >= law.most
-        move(room, row, a, ahead, law.damp, 0.0 if done else omega)
-        if law.damp > 0.0 and not done:
-            cuda.syncthreads()
+    def step(room, row, own, a, b, law, for_a, omega):
+        count, lead = told(room, COUNT, row), told(room, LEAD, row)
+        ahead = (lead if for_a else -lead) - law.least
+        error = carried = 0.0
+        if for_a or omega != 1.0:
+            error, carried = measure(room, row, own, ahead, law.damp, 1.0 if for_a else 1.0 - omega)
+        done = False
+        if for_a:
+            # Of equal histograms under a symmetric cost either marginal is off by the same.
+            error = 2.0 * error if same else told(room, ERROR, row) + error
+            done = error <= law.tol or count >= law.most
+        move(room, row, own, ahead, law.damp, 0.0 if done else omega)
+        if for_a and law.damp > 0.0 and not done:
             level(row, a, b, lead, law.damp)
         cuda.syncthreads()
         if cuda.threadIdx.x == 0:
             note(room, ERROR, row, error)
-            note(room, CARRIED, row, carried)
-            if done:
-                note(room, OMEGA, row, 0.0)
-            else:
-                note(room, COUNT, row, count + 1.0)
-                if not same and law.damp == 0.0:
-                    set_pace(room, row, count, error, omega)
+            if for_a:
+                conclude(room, row, law, error, carried, omega, count, done)
 
-    return for_b, for_a
+    return step
 
 
 @functools.cache
 def build(form, size, same):
-    """The kernel of a form for blocks of a size. `same`: of equal histograms, whose potentials are one."""
+    """The kernel of a form for blocks of a size. `same`: of equal histograms, whose potentials are one.
+
+    There is one half step in the code, for either side: two would take twice the registers.
+    """
     sums = sums_of(form, size)
-    group, half = sums.rows, sums.half
-    for_b, for_a = stepping(size, same)
+    group, half, step = sums.rows, sums.half, stepping(size, same)
 
     @cuda.jit
     def march(room, a, b, law, ground, steps, begins):
         base = types.int64(cuda.blockIdx.x) * group
         count = min(group, room.rows - base)
-        for step in range(steps):
-            if not still_moving(room, base, count):
-                break
-            if not same and (step > 0 or begins != COLD):
-                half(room, base, count, b, a, law, ground)
-                for r in range(count):
-                    if told(room, OMEGA, base + r) != 0.0:
-                        for_b(room, base + r, b, law, begins == WARM and step == 0)
-                cuda.syncthreads()
-            half(room, base, count, a, b, law, ground)
+        for turn in range(2 * steps):
+            for_a = turn & 1 == 1
+            if not for_a:
+                if not still_moving(room, base, count):
+                    break
+                if same or (turn == 0 and begins == COLD):
+                    continue
+            own, other = (a, b) if for_a else (b, a)
+            half(room, base, count, own, other, law, ground)
             for r in range(count):
-                if told(room, OMEGA, base + r) != 0.0:
-                    for_a(room, base + r, a, b, law)
+                omega = told(room, OMEGA, base + r)
+                if omega != 0.0:
+                    judged_only = turn == 0 and begins == WARM
+                    step(room, base + r, own, a, b, law, for_a, 0.0 if judged_only else omega)
             cuda.syncthreads()
 
     return march
