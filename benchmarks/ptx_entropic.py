@@ -52,17 +52,18 @@ def _loop(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
 
 
 def _around(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-    from fastemd.cuda import outcomes
+    from fastemd.cuda import intake, outcomes
+    from fastemd.cuda.entropic import Price
 
     room, a, b, law = _state()
-    price, matrix = outcomes.Price(1.0, 1.0, 1), (1, 1, 1, 1)
+    price, matrix = Price(1.0, 1.0, 1), (1, 1, 1, 1)
     answers = outcomes.Answers(*(1,) * 10)
     out = "float64" if case.dtype == "int32" else case.dtype
     concluding = outcomes.concluding(form, case.team, out)
     yield ", answers", concluding, (room, a, b, law, _ground(case.room), price, answers)
     if case.room == "matrix":
-        opening = outcomes.opening((case.dtype, case.dtype, None, None), case.team)
-        warm = outcomes.opening((case.dtype,) * 4, case.team)
+        opening = intake.opening((case.dtype, case.dtype, None, None), case.team)
+        warm = intake.opening((case.dtype,) * 4, case.team)
         for words, kernel in ((", rows read", opening), (", rows and potentials read", warm)):
             yield words, kernel, (1, 1, 1, *(matrix,) * 4, room, a, b, 1.0, price)
         yield ", plans", outcomes.planning(out), (room, a, b, law, price, 1, 1, 1, 1)
@@ -71,10 +72,10 @@ def _around(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]
 
 
 def _once(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-    from fastemd.cuda import dense, outcomes
+    from fastemd.cuda import dense, intake
 
     room, a, b, _ = _state()
-    yield ", stage begun", outcomes.begin, (room, a, b, 1.0, 1.0)
+    yield ", stage begun", intake.begin, (room, a, b, 1.0, 1.0)
     yield ", matrices", dense.gibbs(form), (1, 1, 1, 1.0, 1.0, 1, 1)
 
 

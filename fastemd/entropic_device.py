@@ -69,21 +69,21 @@ def divergence(call: Call, check: bool) -> tuple[DivergenceResult, list[Told]]:
         out = device.empty(call.a, arrays[0].shape, dtype)
         columns = [_as_columns(x) for x in (*arrays, out)] if arrays[0].ndim == len(call.batch) else [*arrays, out]
         wing.combine(*columns, how)
-        return given(out)
+        return out
 
     def over(name: str, dtype: Any, how: int) -> Any:
         return together([getattr(part, name) for part in parts], dtype, how)
 
-    result = DivergenceResult(
+    answers = [
         over("regularised", call.dtype, DEBIASED),
         together([pair.grad_a, self_a.grad_a, self_a.grad_b], call.dtype, DEBIASED),
         together([pair.grad_b, self_b.grad_a, self_b.grad_b], call.dtype, DEBIASED),
         over("n_iter", COUNT, LARGEST),
         over("error", FLOAT64, LARGEST),
         over("converged", FLAG, LEAST),
-    )
-    _settle(call, None)
-    return result, [_told(part, method_of(call.task), check) for part in parts]
+    ]
+    _settle(call, None)  # before answers are handed on: a library may copy what it is lent
+    return DivergenceResult(*map(given, answers)), [_told(part, method_of(call.task), check) for part in parts]
 
 
 def _as_columns(x: DeviceArray) -> DeviceArray:

@@ -17,6 +17,7 @@ from fastemd.cuda import (
     dense,
     driver,
     entropic_wing,
+    intake,
     kernels,
     march,
     numbers,
@@ -217,7 +218,7 @@ KEPT = [
     windows.along_ring,
     march.build,
 ]
-KEPT += [dense.gibbs, outcomes.opening, outcomes.concluding, outcomes.planning, outcomes.combining]
+KEPT += [dense.gibbs, intake.opening, outcomes.concluding, outcomes.planning, outcomes.combining]
 
 
 def install(monkeypatch):

@@ -42,6 +42,14 @@ class Law(NamedTuple):
     most: Any
 
 
+class Price(NamedTuple):
+    """What answers follow from besides a `Law`: the least cost; `unbalanced`, 0 without; 1 if rows were divided."""
+
+    least: Any
+    unbalanced: Any
+    normalized: Any
+
+
 class Room(NamedTuple):
     """Addresses: the table of so many rows; a vector of sums and one of weights, each of `width` for a row; scratch.
 

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import device
-from . import dense, driver, march, outcomes, target, walks, windows
-from .entropic import GOOD, LINES, OMEGA, Law, Room, Side
-from .outcomes import Price
+from . import dense, driver, intake, march, outcomes, target, walks, windows
+from .entropic import GOOD, LINES, OMEGA, Law, Price, Room, Side
 from .strips import matrix, strips
 from .teams import MEETING
 
@@ -144,7 +143,7 @@ class _Call:
         inputs = (a, b, *(start or (None, None)))
         self.warm = start is not None
         matrices = [(0, (0,) * len(batch), 0) if array is None else matrix(array, batch, False) for array in inputs]
-        opens = outcomes.opening(tuple(None if array is None else array.dtype.name for array in inputs), self.size)
+        opens = intake.opening(tuple(None if array is None else array.dtype.name for array in inputs), self.size)
         for rows, inner, first, starts in strips(batch, matrices):
             for offset in range(0, rows, most):
                 count = min(most, rows - offset)
@@ -197,7 +196,7 @@ class _Part:
             if call.walk is None:
                 self._fill(stage)
             omega = 0.5 if call.same else 1.0
-            call._launch(outcomes.begin, self.rows, 0, self.room, self.a, self.b, before / stage.reg, omega)
+            call._launch(intake.begin, self.rows, 0, self.room, self.a, self.b, before / stage.reg, omega)
             self._iterate(stage, march.WARM if warm else march.COLD)
             before, warm = stage.reg, True
 
