@@ -1,6 +1,7 @@
 """The jobs that are timed on a GPU: a plan of each, which knows its bars without a device, and how it is furnished.
 
-All are float32, with ``check=False``, as a training loop has them: nothing then waits for the device. Counted bytes are
+All are float32, with ``check=False``, as a training loop has them: nothing then waits for the device, but where a cost
+matrix is copied to it (`cuda_sinkhorn`). Counted bytes are
 those of `jobs`: a value reads a and b; with a gradient, which is written, it is three arrays; logits are read and their
 gradient is written. They are held against a copy from device to device, bytes read and written.
 """
@@ -16,7 +17,7 @@ import numpy as np
 
 import fastemd as fe
 
-from . import opponents, problems
+from . import cuda_sinkhorn, opponents, problems
 from .cuda_clock import Gpu, in_turn
 from .measure import Job, faster, require_equal, within
 
@@ -40,10 +41,11 @@ class Sizes:
     seconds: float = 3.0
     rounds: int = 25
     compiled: bool = True
+    sinkhorn: tuple[int, int] = (1_024, 1_000)
 
 
 FULL = Sizes()
-QUICK = Sizes(((64, 40), (96, 12)), ("1k",), (20, 17), (18, 200), (32, 40), (16, 10), 1 << 16, 0.0, 1, False)
+QUICK = Sizes(((64, 40), (96, 12)), ("1k",), (20, 17), (18, 200), (32, 40), (16, 10), 1 << 16, 0.0, 1, False, (18, 12))
 
 
 @dataclass
@@ -66,6 +68,7 @@ def all_plans(sizes: Sizes) -> Iterator[Plan]:
             yield tree_gradient(which, rows)
     yield caterpillar(sizes)
     yield logits(sizes)
+    yield entropic(sizes)
 
 
 @functools.cache
@@ -196,6 +199,13 @@ def logits(sizes: Sizes) -> Plan:
 
     plan.furnish = furnish
     return plan
+
+
+def entropic(sizes: Sizes) -> Plan:
+    """Values of Sinkhorn's plans on a cost matrix."""
+    rows, n = sizes.sinkhorn
+    job = cuda_sinkhorn.job(rows, n)
+    return Plan(job, lambda gpu, sizes: cuda_sinkhorn.furnish(job, gpu, *sizes.sinkhorn))
 
 
 def _pair(gpu: Gpu, rows: int, n: int, k: int) -> tuple[Any, Any]:

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from . import ptx_cases, record
+from . import ptx_cases, ptx_entropic, record
 from .core import RESULTS
 from .ptx_cases import Case
 from .ptx_reading import CAPABILITIES, assembled, faults, instructions, resident, widest
@@ -131,7 +131,10 @@ def _kernels(case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
 
     from fastemd.cuda import kernels, ledger, scratch, spread, teams, wing
 
-    room, (name, flags, classes, normalized) = wing.ROOMS[case.room], case.kernel[1:]
+    if case.kernel in ptx_cases.SINKHORN:
+        yield from ptx_entropic.kernels(case)
+        return
+    room, (name, flags, classes, normalized, _) = wing.ROOMS[case.room], case.kernel[1:]
     aim = "int64" if classes else case.dtype
     wanted = kernels.Case(name, case.law, case.dtype, aim, case.dtype, classes, normalized, flags)
     signature, team = _signature(case.room), teams.team(case.team, wing.columns_of(room, case.law))

@@ -7,7 +7,8 @@ combinations are thousands, at a second or more each. So:
 - of these the main kernels on each capability: other gradients differ from "gradient for a" by what they take off;
 - the main kernels at rho = 1 with each of the other dtypes; and at rho = 1 and any rho, whose powers take the most
   registers, with smaller teams and with scratch in device memory; on compute capability 9.0;
-- and so those that share a row out to many blocks.
+- and so those that share a row out to many blocks;
+- the kernels of entropic transport, which have no law, on each capability.
 
 `quick` deals the main kernels and the expected gradient out to the capabilities, each once, with the other properties
 taken in turn.
@@ -39,6 +40,7 @@ class Kernel(NamedTuple):
     flags: tuple[int, ...] = ()
     classes: bool = False
     normalized: tuple[bool, bool] = (False, False)
+    method: str = ""
 
 
 KERNELS = (
@@ -72,6 +74,16 @@ HOT = tuple(
     if kernel.words == words
 )
 CAPS = (80, 64, 48, 40)
+# Of entropic transport: on a matrix by either method, which spaces do not have.
+SINKHORN_ROOMS = ("matrix", "chain", "ring", "tree")
+SINKHORN = (
+    Kernel("Sinkhorn's loop, products", "sinkhorn", method="products"),
+    Kernel("Sinkhorn's loop, exponentials", "sinkhorn", method="exponentials"),
+    Kernel("Sinkhorn's loop", "sinkhorn"),
+    Kernel("Sinkhorn's matrices, products", "sinkhorn matrices", method="products"),
+    Kernel("Sinkhorn's matrices, exponentials", "sinkhorn matrices", method="exponentials"),
+    Kernel("Sinkhorn's answers", "sinkhorn answers"),
+)
 
 
 class Case(NamedTuple):
@@ -95,6 +107,9 @@ class Case(NamedTuple):
         """The case in one line."""
         law = f"ρ = {self.law:g}" if self.law else "any ρ"
         cap = "" if self.cap is None else f", at most {self.cap} registers"
+        if self.kernel in SINKHORN:
+            room, team = f"{self.room}, {self.kernel.words}", f"team of {self.team}"
+            return f"{room}, {self.dtype}, {team}, compute capability {self.capability}{cap}"
         where = f", scratch {self.scratch}" if self.room != "chain" else ""
         where += f", {self.blocks} blocks to a row" if self.blocks != "one" else ""
         return (
@@ -105,7 +120,7 @@ class Case(NamedTuple):
 
 def full() -> list[Case]:
     """Return every case of the table, each once."""
-    found = itertools.chain(_products(), _departures())
+    found = itertools.chain(_products(), _departures(), entropic())
     return list(dict.fromkeys(found))
 
 
@@ -145,7 +160,30 @@ def quick(capability: str) -> list[Case]:
     room = SHARED_OUT[turn % 2]
     for kernel in SHARED_QUICK[turn // 2 :: 2]:
         cases.append(Case(room, kernel, LAWS[turn % 3], scratch="in memory", capability=capability, blocks="many"))
-    return cases
+    of_base = [case for case in entropic() if case.capability == BASE and case.team == largest(case.room)]
+    return cases + [case._replace(capability=capability) for case in of_base[turn :: len(CAPABILITIES)]]
+
+
+def entropic() -> Iterator[Case]:
+    """Yield the kernels of entropic transport: on each capability, and in other dtypes and teams on one."""
+    for capability, dtype, room, kernel in itertools.product(
+        CAPABILITIES, ("float32", "float64"), SINKHORN_ROOMS, SINKHORN
+    ):
+        twice = room != "matrix" and dtype != "float32" and kernel.name == "sinkhorn"  # which has no dtype there
+        named = kernel.name == "sinkhorn answers" or bool(kernel.method) == (room == "matrix")
+        if named and not twice:
+            yield Case(room, kernel, dtype=dtype, team=largest(room), capability=capability)
+            if capability == BASE and kernel.name == "sinkhorn":
+                yield Case(room, kernel, dtype=dtype, team=TEAMS[1])
+    for room, dtype in itertools.product(SINKHORN_ROOMS, ("float16", "bfloat16", "int32")):
+        yield Case(room, SINKHORN[-1], dtype=dtype, team=largest(room))
+
+
+def largest(room: str) -> int:
+    """Return how many threads a block of entropic transport has at the most."""
+    from fastemd.cuda import entropic_wing
+
+    return entropic_wing.BLOCK if room == "matrix" else entropic_wing.WALKERS
 
 
 def variants() -> list[Case]:

@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from fastemd.cuda.dense import ROWS, shared_bytes
 from fastemd.cuda.teams import MEETING
 
 from . import tables
 from .ptx import BLOCK, FILE, at_fault
-from .ptx_cases import BASE, KERNELS, ROOMS
+from .ptx_cases import BASE, KERNELS, ROOMS, SINKHORN
 
 Lines = list[dict]
 
@@ -53,7 +54,7 @@ def _verdict(lines: Lines) -> str:
 def _summary(lines: Lines) -> str:
     """A row for each kernel and room. Bytes of loads and stores are those of float32 rows, where types can be told."""
     rows = []
-    for room, kernel, blocks in itertools.product(ROOMS, KERNELS, ("one", "many")):
+    for room, kernel, blocks in itertools.product((*ROOMS, "matrix"), (*KERNELS, *SINKHORN), ("one", "many")):
         wanted = (room, kernel.words, blocks)
         here = [line for line in lines if (line["room"], line["kernel"], line["blocks"]) == wanted]
         if here:
@@ -91,13 +92,18 @@ def _worst(lines: Lines) -> list[str]:
 def _shared(lines: Lines) -> str:
     """Shared memory of a block: what ptxas reports, and what a launch adds to it."""
     static = max(line["static_shared"] for line in lines)
+    if lines[0]["kernel"].startswith("Sinkhorn"):
+        tile = max(map(shared_bytes, ROWS)) if lines[0]["kernel"].startswith("Sinkhorn's loop, ") else 0
+        return f"{static + 8 * MEETING + tile}"
     slots = lines[0]["room"] in ("ring", "tree") and lines[0]["blocks"] == "one"
     return f"{static + 8 * MEETING}" + (" + 8 a slot" if slots else "")
 
 
 def _what(line: dict) -> str:
-    law = f"ρ = {line['law']:g}" if line["law"] else "any ρ"
-    return f"{law}, {line['dtype']}, {line['team']} threads, {line['capability']}"
+    law = f"ρ = {line['law']:g}, " if line["law"] else "any ρ, "
+    if line["kernel"].startswith("Sinkhorn"):
+        law = ""
+    return f"{law}{line['dtype']}, {line['team']} threads, {line['capability']}"
 
 
 def _with_uncapped(lines: Lines) -> Lines:

@@ -176,6 +176,16 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in str(error).lower().replace("_", " ")
 
 
+def sent(like: DeviceArray, array: np.ndarray) -> DeviceArray:
+    """Return a float64 copy of a host array, made by the library that `like` is of, in the order of its stream."""
+    from .cuda import driver
+
+    copy = empty(like, (array.size,), np.dtype(np.float64))
+    if array.size:
+        driver.fill(copy, np.ascontiguousarray(array, np.float64).ravel())
+    return copy._replace(shape=array.shape, strides=contiguous(array.shape, 8))
+
+
 def settle(*arrays: DeviceArray) -> None:
     """Wait for a kernel that reads borrowed memory, whose lender would not wait for it before using it anew."""
     for array in arrays:

@@ -154,7 +154,7 @@ class Lent:
         """Return a capsule; there is nothing to wait for on any stream."""
         array = self._array
         size = array.dtype.itemsize
-        code = 4 if array.dtype.name == "bfloat16" else {"i": 0, "u": 1, "f": 2}[array.dtype.kind]
+        code = 4 if array.dtype.name == "bfloat16" else {"i": 0, "u": 1, "f": 2, "b": 6}[array.dtype.kind]
         axes = ctypes.c_int64 * max(array.ndim, 1)
         shape, strides = axes(*array.shape), axes(*(stride // size for stride in array.strides))
         tensor = _Tensor(array.address, _Device(*self._device), array.ndim, _Kind(code, 8 * size, 1), shape, strides, 0)

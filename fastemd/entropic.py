@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import entropic_arguments as checks
+from . import entropic_device
+from .device import DeviceArray
 from .entropic_calls import checked, of_rows, result_of, tell
 from .entropic_problem import run
 from .results import DivergenceResult, SinkhornResult, SinkhornWarning
@@ -44,11 +46,14 @@ def sinkhorn(
     ----------
     a, b : array_like, shapes (..., n) and (..., k)
         Histograms, not negative and not empty, in float16, float32, float64 (both the same) or integers. Single zeros
-        are fine. Leading axes are a batch and broadcast against each other.
+        are fine. Leading axes are a batch and broadcast against each other. Both may lie on a CUDA device, in arrays of
+        cupy, torch, numba, jax or any library with the CUDA array interface or DLPack, with any strides and in
+        bfloat16, too; all is then computed there, on their library's current stream.
     cost_or_space : array_like, shape (n, k), or Chain, Ring or Tree
         What it costs to carry a unit from bin i of a to bin j of b; finite, and negative where you like. One matrix
         serves the whole batch. With a space (n == k) the cost is its distance, and an iteration takes O(n) time and
-        memory instead of O(n * k).
+        memory instead of O(n * k). Beside histograms on a device a matrix may lie there or in host memory. The host
+        reads it, and it is copied to the device at each call; what a space needs there is copied once.
     reg : float
         Strength of the entropy, in the unit of the cost. Small ones come near the exact distance and take more
         iterations: some 1 / reg, or fewer by over-relaxation.
@@ -69,7 +74,7 @@ def sinkhorn(
     plan : bool, optional
         True: return P as well, n * k numbers a row.
     potentials : pair of array_like, shapes (..., n) and (..., k), optional
-        f and g to begin with, such as another result's.
+        f and g to begin with, such as another result's; beside histograms on a device, in either memory.
     epsilon_scaling : bool or float, optional
         Solve for a larger reg first, beginning at the spread of the costs, which falls by this factor (True: 0.5) from
         stage to stage, each beginning where the one before has ended.
@@ -77,17 +82,22 @@ def sinkhorn(
         "equal": the masses of a pair agree within rounding, unless `unbalanced`. "normalize": each row is divided by
         its mass, and gradients account for it.
     check : bool, optional
-        True: a bad row raises. False: its answers are NaN, and converged is False.
+        True: a bad row raises. False: its answers are NaN, and converged is False. On a device, True: the host looks
+        now and then whether rows are left, and stops when none is. False: all iterations up to `max_iter` are queued,
+        of which rows that have converged make none, and nobody is warned of rows that have not.
 
     Returns
     -------
     SinkhornResult
-        In the dtype of a, float64 for integers. Its gradients are those of the regularised value.
+        In the dtype of a, float64 for integers. Its gradients are those of the regularised value. For arrays on a
+        device all are arrays beside them, also for one pair: of cupy, torch or jax if a is, else of numba.
 
     Raises
     ------
     TypeError
-        If an argument is of the wrong kind, or the two dtypes differ.
+        If an argument is of the wrong kind, the two dtypes differ, or just one of a and b lies on a device.
+    RuntimeError, MemoryError
+        If a CUDA device cannot be used, for a reason that the message gives, or its memory is used up.
     ValueError
         If shapes or options do not fit, a cost is not finite, reg is not positive, or, under ``check=True``, for the
         first row that is bad: NaN, negative, empty, or of unequal masses.
@@ -103,6 +113,7 @@ def sinkhorn(
     the speed of convergence of a row has settled, its steps are over-relaxed [3]_, which takes the square root of the
     iterations; a plan that has converged is the same. Matrix products are made by numpy, up to 512 bins in pieces that
     our own threads share out; there a row's last digits may depend on the rows around it, on a space they do not.
+    On a device a row has the same bits in any batch.
 
     References
     ----------
@@ -123,6 +134,10 @@ def sinkhorn(
     """
     ground = checks.ground(cost_or_space)
     call = checked(a, b, ground, reg, max_iter, tol, method, epsilon_scaling, mass, unbalanced, check)
+    if isinstance(call.a, DeviceArray):
+        answer, told = entropic_device.sinkhorn(call, potentials, bool(plan), check)
+        tell(told, call)
+        return answer
     shapes = ((*call.batch, ground.n), (*call.batch, ground.k))
     start = checks.warm(potentials, shapes)
     outcome = run(call.task, call.a, call.b, call.batch, call.good, start, bool(plan))
@@ -152,7 +167,7 @@ def sinkhorn_divergence(
     Parameters
     ----------
     a, b, reg, max_iter, tol, method, epsilon_scaling, mass, check
-        As for `sinkhorn`; a and b have the same n bins.
+        As for `sinkhorn`, on a device as well; a and b have the same n bins.
     cost_or_space : array_like, shape (n, n), or Chain, Ring or Tree
         Symmetric.
 
@@ -163,7 +178,7 @@ def sinkhorn_divergence(
 
     Raises
     ------
-    TypeError, ValueError
+    TypeError, ValueError, RuntimeError, MemoryError
         As `sinkhorn`, and for a cost that is not symmetric.
 
     Warns
@@ -190,6 +205,10 @@ def sinkhorn_divergence(
     ground = checks.ground(cost_or_space)
     checks.symmetric(ground)
     call = checked(a, b, ground, reg, max_iter, tol, method, epsilon_scaling, mass, None, check)
+    if isinstance(call.a, DeviceArray):
+        answer, told = entropic_device.divergence(call, check)
+        tell(told, call)
+        return answer
     pair = run(call.task, call.a, call.b, call.batch, call.good, None, False)
     selves = []
     for x in (call.a, call.b):

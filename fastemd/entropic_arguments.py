@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import arguments, validation, verdicts
+from . import arguments, device, device_arguments, validation, verdicts
+from .device import DeviceArray
+from .device_arguments import AnyArray
 from .space import Space
 
 METHODS = ("auto", "log", "scaling")
@@ -25,6 +27,7 @@ class Ground(NamedTuple):
     k: int
     spread: float  # largest cost less the smallest
     least: float
+    lies: DeviceArray | None = None  # the cost as it was handed in, where that was on a device
 
 
 def ground(cost_or_space: Any) -> Ground:
@@ -32,7 +35,9 @@ def ground(cost_or_space: Any) -> Ground:
     if isinstance(cost_or_space, Space):
         space: Any = cost_or_space
         return Ground(space, None, space.n, space.n, float(space.diameter), 0.0)
-    cost = arguments.array_of(cost_or_space, "cost_or_space")
+    found = arguments.anywhere(cost_or_space, "cost_or_space")
+    lies = found if isinstance(found, DeviceArray) else None
+    cost = device.to_host(found)
     if cost.dtype.kind not in "iuf" or cost.dtype.itemsize > 8:
         raise TypeError(
             f"cost_or_space has dtype {cost.dtype}. Needed: a Chain, Ring or Tree, or a matrix of real numbers; try "
@@ -54,7 +59,7 @@ def ground(cost_or_space: Any) -> Ground:
     least, most = float(matrix.min()), float(matrix.max())
     if not math.isfinite(most - least):
         raise ValueError("cost_or_space spans more than float64 holds. Needed: a finite span; divide it by a constant.")
-    return Ground(None, matrix, matrix.shape[0], matrix.shape[1], most - least, least)
+    return Ground(None, matrix, matrix.shape[0], matrix.shape[1], most - least, least, lies)
 
 
 def symmetric(found: Ground) -> None:
@@ -75,13 +80,13 @@ def symmetric(found: Ground) -> None:
         )
 
 
-def histogram(x: Any, name: str, bins: int, axis: str) -> np.ndarray:
+def histogram(x: Any, name: str, bins: int, axis: str) -> AnyArray:
     """Return `x` as an array (..., bins)."""
-    array = arguments.array_of(x, name)
+    array = arguments.anywhere(x, name)
     if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
         raise TypeError(
             f"{name} has dtype {array.dtype}. Needed: float16, float32, float64 or integers; "
-            f"try {name}.astype(numpy.float64)."
+            f"try {device_arguments.converted(name, array, 'float64')}."
         )
     if array.ndim == 0 or array.shape[-1] != bins:
         raise ValueError(
@@ -156,25 +161,58 @@ def warm(potentials: Any, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> tu
     """Return the potentials to begin with, broadcast to the shapes of f and g."""
     if potentials is None:
         return None
+    f, g = (
+        np.broadcast_to(_start(arguments.array_of(z, f"potentials[{i}]"), i, shape), shape).astype(np.float64)
+        for i, (z, shape) in enumerate(zip(_pair(potentials), shapes, strict=True))
+    )
+    return f, g
+
+
+def warm_on_device(
+    potentials: Any, shapes: tuple[tuple[int, ...], tuple[int, ...]], like: DeviceArray
+) -> tuple[DeviceArray, DeviceArray] | None:
+    """Return the potentials to begin with beside a histogram on a device; those in host memory are sent there."""
+    if potentials is None:
+        return None
+    pair = []
+    for i, (z, shape) in enumerate(zip(_pair(potentials), shapes, strict=True)):
+        z = _start(z, i, shape)
+        if isinstance(z, DeviceArray):
+            device_arguments.together(like, z, ("a", f"potentials[{i}]"))
+        pair.append(z if isinstance(z, DeviceArray) else device.sent(like, z))
+    return pair[0], pair[1]
+
+
+def _pair(potentials: Any) -> Any:
     if not isinstance(potentials, tuple | list) or len(potentials) != 2:
         raise TypeError(
             f"potentials is of type {type(potentials).__name__}. Needed: a pair (f, g), such as another result's "
             ".potentials."
         )
-    pair = []
-    for i, shape in enumerate(shapes):
-        name = f"potentials[{i}]"
-        z = arguments.array_of(potentials[i], name)
-        if z.dtype.kind not in "iuf":
-            raise TypeError(f"{name} has dtype {z.dtype}. Needed: real numbers.")
-        try:
-            whole = np.broadcast_to(z, shape).astype(np.float64)
-        except ValueError:
-            raise ValueError(f"{name} has shape {z.shape}. Needed: one that broadcasts to {shape}.") from None
-        if not np.isfinite(whole).all():
-            raise ValueError(f"{name} is not finite throughout. Needed: finite numbers; or leave potentials out.")
-        pair.append(whole)
-    return pair[0], pair[1]
+    return potentials
+
+
+def _start(z: Any, i: int, shape: tuple[int, ...]) -> Any:
+    """Return one of the potentials as an array of real numbers that broadcasts to a shape, finite if it can be seen."""
+    name = f"potentials[{i}]"
+    array: Any = arguments.anywhere(z, name)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} has dtype {array.dtype}. Needed: real numbers.")
+    try:
+        fits = np.broadcast_shapes(array.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{name} has shape {array.shape}. Needed: one that broadcasts to {shape}.")
+    if not isinstance(array, DeviceArray):
+        finite(array, name)
+    return array
+
+
+def finite(array: np.ndarray, name: str) -> None:
+    """Raise unless all numbers of an array are finite."""
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} is not finite throughout. Needed: finite numbers; or leave potentials out.")
 
 
 def good_rows(a: np.ndarray, b: np.ndarray, tolerance: float | None) -> np.ndarray:

@@ -7,23 +7,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import arguments
+from . import arguments, device_arguments
 from . import entropic_arguments as checks
+from .device import DeviceArray
 from .entropic_problem import Outcome, Task
 from .results import SinkhornResult, SinkhornWarning
 
-TOLERANCES = {"float16": 1e-6, "float32": 1e-6, "float64": 1e-9}
+TOLERANCES = {"float16": 1e-6, "bfloat16": 1e-6, "float32": 1e-6, "float64": 1e-9}
 
 
 class Call(NamedTuple):
-    """A checked call."""
+    """A checked call; which rows are `good` is seen later of arrays on a device, whose masses differ by `tolerance`."""
 
-    a: np.ndarray
-    b: np.ndarray
+    a: Any
+    b: Any
     batch: tuple[int, ...]
-    dtype: np.dtype
+    dtype: Any
     good: np.ndarray
     task: Task
+    tolerance: float | None
 
 
 def checked(
@@ -40,7 +42,11 @@ def checked(
     check: bool,
 ) -> Call:
     """Check all that both functions take."""
-    x, y = checks.histogram(a, "a", ground.n, "rows"), checks.histogram(b, "b", ground.k, "columns")
+    x: Any = checks.histogram(a, "a", ground.n, "rows")
+    y: Any = checks.histogram(b, "b", ground.k, "columns")
+    device_arguments.together(x, y, ("a", "b"))
+    if ground.lies is not None:
+        device_arguments.together(x, ground.lies, ("a", "cost_or_space"))
     dtype = arguments.same_dtype(x, y, ("a", "b"))
     batch = arguments.batch_shape(x.shape[:-1], y.shape[:-1], ("a", "b"))
     policy = checks.policy_of(mass)
@@ -57,10 +63,12 @@ def checked(
         policy == "normalize",
         dtype,
     )
+    if isinstance(x, DeviceArray):
+        return Call(x, y, batch, dtype, np.ones(0, bool), task, tolerance)
     good = np.broadcast_to(checks.good_rows(x, y, tolerance), batch)
     if check and not good.all():
         checks.refuse(x, y, tolerance)
-    return Call(x, y, batch, dtype, good, task)
+    return Call(x, y, batch, dtype, good, task, tolerance)
 
 
 def of_rows(good: np.ndarray, batch: tuple[int, ...]) -> np.ndarray:
@@ -93,7 +101,7 @@ def result_of(outcome: Outcome, call: Call) -> SinkhornResult:
     )
 
 
-def tell(outcomes: list[Outcome], call: Call) -> None:
+def tell(outcomes: list[Any], call: Call) -> None:
     """Warn, once, of what did not go as asked for."""
     words = []
     task = call.task

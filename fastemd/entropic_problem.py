@@ -11,7 +11,8 @@ from .entropic_arguments import Ground
 from .entropic_solver import Logarithms, Scalings, Solution, share, solve, solve_same
 
 CHUNK = 1 << 22  # numbers of a and b that are worked on together, and as many of each array made of them
-SAFE = {"float16": 35.0, "float32": 35.0, "float64": 280.0}  # spread / reg whose exponentials stay normal, squared too
+# Spread / reg whose exponentials stay normal, squared too.
+SAFE = {"float16": 35.0, "bfloat16": 35.0, "float32": 35.0, "float64": 280.0}
 PLAIN = 300.0  # see fastemd.cpu.wide
 
 
@@ -92,16 +93,24 @@ def _unanswered(task: Task, rows: int, n: int, k: int, plan: bool, good: np.ndar
         nothing(n),
         nothing(k),
         good,
-        _method(task),
+        method_of(task),
     )
 
 
-def _method(task: Task) -> str:
+def method_of(task: Task) -> str:
     """Which method a task is given to."""
     if task.method == "log" or (task.unbalanced is not None and task.ground.space is None):
         return "log"
     limit = PLAIN if task.ground.space is not None else SAFE[task.dtype.name]
     return "scaling" if task.ground.spread <= limit * task.reg else "log"
+
+
+def stages(task: Task) -> list[float]:
+    """Return reg, and before it the larger ones that epsilon scaling begins with."""
+    found = [task.reg]
+    while task.factor and found[0] < task.ground.spread:
+        found.insert(0, found[0] / task.factor)
+    return found
 
 
 class Kernels:
@@ -110,15 +119,8 @@ class Kernels:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.made: dict[float, Any] = {}
-        self.method = _method(task)
+        self.method = method_of(task)
         self.narrow = np.dtype(np.float64 if task.dtype == np.float64 else np.float32)
-
-    def stages(self) -> list[float]:
-        """Return reg, and before it the larger ones that epsilon scaling begins with."""
-        found = [self.task.reg]
-        while self.task.factor and found[0] < self.task.ground.spread:
-            found.insert(0, found[0] / self.task.factor)
-        return found
 
     def at(self, reg: float) -> Any:
         """Return the operator of a reg; for the scaling method, its matrix and that times the cost."""
@@ -156,7 +158,7 @@ def _solve_rows(
     f, g = (np.zeros_like(a), np.zeros_like(b)) if start is None else start
     count = np.zeros(len(a), np.intp)
     warm = start is not None
-    for reg in kernels.stages():
+    for reg in stages(task):
         found, cost = _stage(kernels.at(reg), kernels.narrow, rows, reg, f / reg, g / reg, warm, same)
         f, g = reg * found.f, reg * found.g
         count += found.n_iter

@@ -15,17 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import threads
+from .pace import AGREED, BOLDER, FIRST, LAST, LONGER, WINDOW, WORSE
 
 Array = np.ndarray[Any, Any]
 
 SHARED = 1 << 18  # as in fastemd.dispatch
 LANES = 8
-WINDOW = 3  # iterations over which the speed of convergence is measured; more, by LONGER / (2 - omega)
-LONGER = 1.0
-AGREED = 0.4  # how far two speeds may differ, in terms of what either is below 1
-WORSE = 20.0
-BOLDER = 1.5
-LAST = 1.99  # the largest over-relaxation
 
 
 class Solution(NamedTuple):
@@ -142,17 +137,10 @@ class Scalings:
 
 
 class Pace:
-    """How far the steps of each row go, as the speed of its convergence says.
-
-    The speed is the factor mu by which an iteration shrinks the error, on average over a window of iterations. It is
-    believed once two windows in a row agree. Of an iteration over-relaxed by omega, Young's relation then gives the
-    factor eta of the plain one, ``(mu + omega - 1) ** 2 == mu * omega ** 2 * eta``, and eta gives the best omega. Where
-    the error does not fall over two windows, or grows to `WORSE` times what it was when omega was set, the row goes
-    back to plain steps; next time it goes half as far beyond them, then `BOLDER` times as far whenever windows agree.
-    """
+    """How far the steps of each row go, as the speed of its convergence says: `fastemd.pace` for many rows at once."""
 
     def __init__(self, rows: int) -> None:
-        self.begin = np.full(rows, 2)  # the iteration a window begins at, and its length, the error then
+        self.begin = np.full(rows, int(FIRST))  # the iteration a window begins at, and its length, the error then
         self.window = np.full(rows, WINDOW)
         self.before = np.full(rows, np.inf)
         self.speed = np.full(rows, np.inf)  # of the window before

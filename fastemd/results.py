@@ -40,7 +40,8 @@ class SinkhornResult:
     """What `sinkhorn` answers: a number for each row, of the batch's shape (...); scalars for one pair.
 
     With P the plan, ``P[i, j] = a[i] * b[j] / s * exp((f[i] + g[j] - cost[i, j]) / reg)`` and ``s = sqrt(A * B)`` for
-    the masses A of a and B of b (under ``mass="normalize"``, of the divided rows, so s is 1).
+    the masses A of a and B of b (under ``mass="normalize"``, of the divided rows, so s is 1). For histograms on a CUDA
+    device all fields are arrays there, of the caller's library, and without axes for one pair.
 
     Parameters
     ----------
@@ -95,6 +96,8 @@ class SinkhornResult:
 @dataclass(frozen=True)
 class DivergenceResult:
     """What `sinkhorn_divergence` answers: a number for each row, of the batch's shape (...); scalars for one pair.
+
+    For histograms on a CUDA device all fields are arrays there, as of `SinkhornResult`.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ is one (the marker `gpu`).
 """
 
 import contextlib
+import dataclasses
 
 import fake_libraries
 import numpy as np
@@ -56,6 +57,10 @@ class Face:
         return self.there(x) if isinstance(x, np.ndarray) else x
 
     def fetched(self, x):
+        if dataclasses.is_dataclass(x):
+            return dataclasses.replace(x, **{name: self.fetched(value) for name, value in vars(x).items()})
+        if x is None or isinstance(x, str):
+            return x
         return tuple(map(self.fetched, x)) if isinstance(x, tuple) else self.back(x)
 
     def __getattr__(self, name):

@@ -274,7 +274,7 @@ def jax_from_dlpack(lent):
     borrowed = dlpack.borrow(lent, 5)
     kind, device = lent.__dlpack_device__()
     assert kind == dlpack.CUDA
-    word = np.uint16 if borrowed.kind == "bfloat" else f"{borrowed.kind}{borrowed.bits}"
+    word = {"bfloat": np.uint16, "bool": bool}.get(borrowed.kind, f"{borrowed.kind}{borrowed.bits}")
     memory = at(borrowed.address, borrowed.shape, None, np.dtype(word))
     array = JaxArray(memory, device)
     array.keeper = borrowed.keeper
@@ -283,6 +283,7 @@ def jax_from_dlpack(lent):
 
 def jax_module():
     jax = ModuleType("jax")
+    jax.Array = JaxArray
     jax.dlpack = SimpleNamespace(from_dlpack=jax_from_dlpack)
     return jax
 

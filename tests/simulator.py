@@ -12,10 +12,30 @@ import threading
 import numpy as np
 from fake_libraries import NumbaArray, from_bfloat16, state, view
 
-from fastemd.cuda import chain, driver, kernels, numbers, ring, spread, target, teams, tree, wing
+from fastemd.cuda import (
+    chain,
+    dense,
+    driver,
+    entropic_wing,
+    intake,
+    kernels,
+    march,
+    numbers,
+    outcomes,
+    ring,
+    soft,
+    spread,
+    target,
+    teams,
+    tree,
+    walks,
+    windows,
+    wing,
+)
 from fastemd.device import BFLOAT16
 
 WARP, BLOCK, COLUMNS = 4, 16, 4
+GROUP, TILE = 2, 4  # rows of a block in entropic transport, and bins that it shares at a time
 PROCESSORS = 1
 
 
@@ -164,6 +184,10 @@ class Memory:
         return NumbaArray(memory, device, BFLOAT16 if dtype is BFLOAT16 else None)
 
     @staticmethod
+    def fill(x, array):
+        view(x)[...] = array
+
+    @staticmethod
     def to_host(x):
         return from_bfloat16(view(x)) if x.dtype is BFLOAT16 else view(x).copy()
 
@@ -190,7 +214,22 @@ DRIVER = {
     "on": lambda device: contextlib.nullcontext(),
     "stream_of": lambda handle: handle,
     "synchronize": lambda device, handle: None,
+    "fill": Memory.fill,
 }
+
+
+KEPT = [
+    teams.team,
+    numbers.format_of,
+    kernels.build,
+    spread.build,
+    soft.segments,
+    walks.along_chain,
+    walks.along_tree,
+    windows.along_ring,
+    march.build,
+]
+KEPT += [dense.gibbs, intake.opening, outcomes.concluding, outcomes.planning, outcomes.combining]
 
 
 def install(monkeypatch):
@@ -206,7 +245,12 @@ def install(monkeypatch):
         monkeypatch.setattr(driver, name, word)
     monkeypatch.setattr(target, "WARP", WARP)
     monkeypatch.setattr(wing, "BLOCK", BLOCK)
+    monkeypatch.setattr(entropic_wing, "BLOCK", BLOCK)
+    monkeypatch.setattr(entropic_wing, "WALKERS", BLOCK)
+    monkeypatch.setattr(dense, "ROWS", dict.fromkeys(dense.ROWS, GROUP))
+    monkeypatch.setattr(dense, "TILE", TILE)
+    monkeypatch.setattr(dense, "AHEAD", 2)
     for room in (chain, ring, tree):
         monkeypatch.setattr(room, "COLUMNS", COLUMNS)
-    for kept in (teams.team, numbers.format_of, kernels.build, spread.build):
+    for kept in KEPT:
         kept.cache_clear()

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -85,6 +86,7 @@ def test_plans_are_the_rows_that_were_asked_for():
         ),
         "caterpillar, value + gradient, ρ = 1, 1,024 × 50,000 on 100,000 nodes",
         "logits and classes, chain, value + gradient, ρ = 1, 65,536 × 1,000",
+        "Sinkhorn, matrix, reg = 0.05, to 1e-05, 1,024 × 1,000",
     ]
 
 
@@ -110,13 +112,15 @@ def test_bars_are_those_that_were_set_beforehand():
     assert bars["logits and classes, chain, value + gradient, ρ = 1, 65,536 × 1,000"][0] == f"≥ 0.6 {share}"
     (words,) = (words for name, words in bars.items() if name.startswith("caterpillar"))
     assert words == ["≤ 2 × the ImageNet-21k tree, per node"]
+    sinkhorn = bars["Sinkhorn, matrix, reg = 0.05, to 1e-05, 1,024 × 1,000"]
+    assert sinkhorn == ["≥ 3 × torch log-domain loop", "≥ 3 × POT solve_batch"]
     assert any(word.startswith("≤ 60 µs of host time") for words in bars.values() for word in words)
 
 
 def test_counted_bytes_are_those_of_the_arrays(plans):
     (rows, n), *_ = cuda_jobs.QUICK.chains
     assert [plan.job.counted for plan in plans[:3]] == [8 * rows * n, 12 * rows * n, 12 * rows * n]
-    assert plans[-1].job.counted == 8 * np.prod(cuda_jobs.QUICK.logits)
+    assert plans[-2].job.counted == 8 * np.prod(cuda_jobs.QUICK.logits)
 
 
 def test_a_share_is_that_of_a_copy_whose_bytes_are_read_and_written(plans):
@@ -126,7 +130,7 @@ def test_a_share_is_that_of_a_copy_whose_bytes_are_read_and_written(plans):
 
 
 def test_the_caterpillar_is_compared_by_node(plans):
-    (bar,) = plans[-2].job.bars
+    (bar,) = plans[-3].job.bars
     rows, nodes = cuda_jobs.QUICK.caterpillar
     times = {"fastemd": 3.0 * rows * nodes, "ImageNet-1k tree": 2.0 * cuda_jobs.QUICK.tree_rows[-1] * 1_808}
     assert bar.judged(times)["figure"] == pytest.approx(1.5)
@@ -152,7 +156,7 @@ def test_small_calls_are_timed_on_the_host_and_replayed(result):
 
 
 @pytest.mark.parametrize(
-    "number", [0, 1, 6, 7, -2, -1], ids=["value", "gradient", "tree value", "tree", "caterpillar", "logits"]
+    "number", [0, 1, 6, 7, -3, -2], ids=["value", "gradient", "tree value", "tree", "caterpillar", "logits"]
 )
 def test_a_wrong_answer_is_refused(plans, number, monkeypatch):
     class Wrong(StandIn):
@@ -161,6 +165,14 @@ def test_a_wrong_answer_is_refused(plans, number, monkeypatch):
 
     with pytest.raises(ArithmeticError, match="from the reference"):
         plans[number].furnish(Wrong(), cuda_jobs.QUICK)
+
+
+def test_a_wrong_value_of_sinkhorn_is_refused(plans, monkeypatch):
+    right = fe.sinkhorn
+    off = SimpleNamespace(value=right([1.0], [1.0], [[1.0]], reg=1.0).value + np.float32(1e-3))
+    monkeypatch.setattr(fe, "sinkhorn", lambda *_, **__: off)
+    with pytest.raises(ArithmeticError, match="from the reference"):
+        plans[-1].furnish(StandIn(), cuda_jobs.QUICK)
 
 
 def test_an_opponent_that_answers_something_else_is_refused(plans):

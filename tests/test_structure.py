@@ -56,6 +56,7 @@ def outside(path):
 
 def test_laws_import_nothing():
     assert imported(PACKAGE / "laws.py") == set()
+    assert rooms(PACKAGE / "pace.py") == outside(PACKAGE / "pace.py") == set()
 
 
 def test_cpu_wing_imports_the_laws_and_the_compiler_only():
@@ -66,8 +67,9 @@ def test_cpu_wing_imports_the_laws_and_the_compiler_only():
 
 def test_cuda_wing_imports_the_laws_and_the_compiler_only():
     for path in sorted((PACKAGE / "cuda").glob("*.py")):
+        doors = {"device"} if path.stem in ("wing", "entropic_wing") else set()
         assert outside(path) <= {"numba", "numpy", "llvmlite", "cuda"}, path
-        assert rooms(path) <= {"cuda", "laws", "contraction"} | ({"device"} if path.stem == "wing" else set()), path
+        assert rooms(path) <= {"cuda", "laws", "pace", "contraction"} | doors, path
 
 
 def test_one_file_of_the_cuda_wing_imports_numba():
@@ -100,10 +102,10 @@ def test_nothing_but_an_adapter_imports_an_adapter():
         assert adapters <= {path.stem.partition("_")[0]}, path
 
 
-def test_cuda_wing_has_three_doors():
+def test_cuda_wing_has_four_doors():
     users = {path.stem for path in FILES if "cuda" in rooms(path) and path.parent.name != "cuda"}
-    assert {"device", "device_readers", "dispatch"} <= users
-    assert users <= {"device", "device_readers", "dispatch", "cli"}
+    assert {"device", "device_readers", "dispatch", "entropic_device"} <= users
+    assert users <= {"device", "device_readers", "dispatch", "entropic_device", "cli"}
 
 
 def test_reference_imports_spaces_only():

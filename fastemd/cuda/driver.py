@@ -52,6 +52,14 @@ def upload(array: np.ndarray, device: int) -> Any:
         return copy
 
 
+def fill(x: Any, array: np.ndarray) -> None:
+    """Copy a host vector into a `DeviceArray` whose numbers lie side by side, in the order of its stream."""
+    memory = {"shape": x.shape, "typestr": x.dtype.str, "data": (x.address, False), "version": 3}
+    with cuda.gpus[x.device]:
+        target = cuda.from_cuda_array_interface(memory, owner=x.owner, sync=False)
+        target.copy_to_device(np.ascontiguousarray(array), stream=stream_of(x.stream))
+
+
 def address_of(array: Any) -> int:
     """Return where a numba array lies."""
     return int(array.device_ctypes_pointer.value or 0)
