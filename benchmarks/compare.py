@@ -51,14 +51,9 @@ def write_page(folder: Path, page: Path) -> Path:
     """Write the tables, draw both curves beside them, and return the path of the page."""
     result = json.loads((folder / FILE).read_text(encoding="utf-8"))
     page.parent.mkdir(parents=True, exist_ok=True)
-    pictures = {
-        "Median error against time per pair": (curves.draw_errors, "compare-time-against-error.png"),
-        "Time per pair against the number of bins": (curves.draw_sizes, "compare-time-against-n.png"),
-    }
+    curves.draw_errors(result, page.with_name("compare-time-against-error.png"))
+    curves.draw_sizes(result, page.with_name("compare-time-against-n.png"))
     parts = ["<!-- made by python -m benchmarks tables; do not edit -->"]
-    for words, (draw, name) in pictures.items():
-        draw(result, page.with_name(name))
-        parts.append(f"![{words}](generated/{name})")
     for case in result["cases"]:
         parts += _case(case)
     missing = report.missing(each for case in result["cases"] for each in report.results_of(case))

