@@ -22,6 +22,7 @@ LANES = 8
 STAGED = 1 << 15  # numbers of a row block that is converted at a time: 256 KiB of float64
 SHARED = 1 << 18  # numbers from which on threads pay, since to wake one takes some 50 microseconds
 POWER = 16  # how many times as long a number takes where rho needs a power
+EXPONENTIAL = 4  # likewise where it is a logit
 
 _kept = threading.local()
 
@@ -117,7 +118,8 @@ def _run_rows(job: Job, x: np.ndarray, y: np.ndarray, values: np.ndarray, out: n
                 _round(out_here, out[here])
 
     parts = 1
-    if rows * columns * (1 if job.rho in (1.0, 2.0) else POWER) >= SHARED:
+    weight = (1 if job.rho in (1.0, 2.0) else POWER) * (EXPONENTIAL if job.kernel == "logits" else 1)
+    if rows * columns * weight >= SHARED:
         parts = min(threads.get_num_threads(), -(-rows // LANES))
     threads.share(work, rows, LANES, parts)
 

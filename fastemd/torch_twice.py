@@ -19,9 +19,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from . import threads
+from .dispatch import SHARED
 from .space import Space
 
 HALVINGS = 64  # of the bracket around a circulation, after which float64 tells its ends apart no more
+OURS = (torch.float32, torch.float64)  # what numpy multiplies as fast as torch
 TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -37,7 +40,10 @@ def scale(
     """Return the wanted ones of the gradients with respect to input, target and lengths, g being that of the rows."""
     weigh = g if isinstance(g, float) else g.unsqueeze(-1)
     try:
-        grad = grad.mul_(weigh) if in_place else (grad * weigh).to(grad.dtype)
+        if in_place and isinstance(g, float) and grad.dtype in OURS:
+            _multiply(grad, g)
+        else:
+            grad = grad.mul_(weigh) if in_place else (grad * weigh).to(grad.dtype)
     except RuntimeError:  # what vmap runs at once, as is_grads_batched wants it, does not fit in place
         grad = (grad * weigh).to(grad.dtype)
     answer = [grad] if wanted[0] else []
@@ -46,6 +52,16 @@ def scale(
     if wanted[2]:
         answer.append((by_length * weigh).sum_to_size(by_length.shape[-1:]))
     return tuple(answer)
+
+
+def _multiply(x: Tensor, factor: float) -> None:
+    """Multiply in place, by our own threads: those of torch would spin on for a while, and hold up the next kernel."""
+    flat = x.numpy().reshape(-1)
+
+    def work(first: int, last: int) -> None:
+        np.multiply(flat[first:last], factor, out=flat[first:last])
+
+    threads.share(work, len(flat), 16, threads.get_num_threads() if len(flat) >= SHARED else 1)
 
 
 class Scaled(torch.autograd.Function):
