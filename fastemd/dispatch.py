@@ -8,6 +8,7 @@ some hundred kilobytes at a time are converted, computed and written back while 
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -22,7 +23,6 @@ LANES = 8
 STAGED = 1 << 15  # numbers of a row block that is converted at a time: 256 KiB of float64
 SHARED = 1 << 18  # numbers from which on threads pay, since to wake one takes some 50 microseconds
 POWER = 16  # how many times as long a number takes where rho needs a power
-EXPONENTIAL = 4  # likewise where it is a logit
 
 _kept = threading.local()
 
@@ -87,13 +87,18 @@ def strips(batch: tuple[int, ...], arrays: Sequence[np.ndarray]) -> Iterator[lis
         yield [x[index] for x in merged]
 
 
-def _run_rows(job: Job, x: np.ndarray, y: np.ndarray, values: np.ndarray, out: np.ndarray | None = None) -> None:
+@functools.cache
+def _cpu_wing() -> Any:
     from .cpu import wing
 
+    return wing
+
+
+def _run_rows(job: Job, x: np.ndarray, y: np.ndarray, values: np.ndarray, out: np.ndarray | None = None) -> None:
     rows = len(values)
     dtype = np.dtype(np.float32) if x.dtype.itemsize <= 4 and x.dtype.kind == "f" else np.dtype(np.float64)
     classes = y.ndim == 1
-    plan = wing.plan(job, dtype, classes)
+    plan = _cpu_wing().plan(job, dtype, classes)
     staged = [not _is_direct(array, dtype) for array in (x, y, values, out)]
     staged[1] &= not classes
     columns = max(1, *(array.shape[-1] for array in (x, y, out) if array is not None and array.ndim == 2))
@@ -118,8 +123,7 @@ def _run_rows(job: Job, x: np.ndarray, y: np.ndarray, values: np.ndarray, out: n
                 _round(out_here, out[here])
 
     parts = 1
-    weight = (1 if job.rho in (1.0, 2.0) else POWER) * (EXPONENTIAL if job.kernel == "logits" else 1)
-    if rows * columns * weight >= SHARED:
+    if rows * columns * (1 if job.rho in (1.0, 2.0) else POWER) >= SHARED:
         parts = min(threads.get_num_threads(), -(-rows // LANES))
     threads.share(work, rows, LANES, parts)
 

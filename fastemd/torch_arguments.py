@@ -56,31 +56,32 @@ def checked(
 
 def _check_shapes(input: Tensor, target: Tensor, space: Space) -> None:
     """Class indices have the input's shape but for the axis of classes; floats in the input's shape are histograms."""
-    axis = 0 if input.dim() == 1 else 1
-    if input.dim() == 0 or input.shape[axis] != space.n:
-        found = f"{input.shape[axis]} classes in axis {axis}" if input.dim() else "a single number"
+    shape, aim = input.shape, target.shape
+    axis = 0 if len(shape) == 1 else 1
+    if not shape or shape[axis] != space.n:
+        found = f"{shape[axis]} classes in axis {axis}" if shape else "a single number"
         raise ValueError(
-            f"Expected input of {space.n} classes, one for each bin of {space!r}, got {found} (shape "
-            f"{list(input.shape)}). Needed: shape (n,), (N, n) or (N, n, d1, ...)."
+            f"Expected input of {space.n} classes, one for each bin of {space!r}, got {found} (shape {list(shape)}). "
+            "Needed: shape (n,), (N, n) or (N, n, d1, ...)."
         )
-    if target.shape == input.shape:
+    if aim == shape:
         if not target.is_floating_point():
             raise RuntimeError(
                 f"Expected floating point type for target with class probabilities, got {_kind(target)}. Needed: "
                 "class indices without the axis of classes, or floats."
             )
         return
-    needed = (*input.shape[:axis], *input.shape[axis + 1 :])
-    if input.dim() > 1 and (target.dim() == 0 or target.shape[0] != input.shape[0]):
-        found = target.shape[0] if target.dim() else "no batch"
+    needed = (*shape[:axis], *shape[axis + 1 :])
+    if len(shape) > 1 and (not aim or aim[0] != shape[0]):
+        found = aim[0] if aim else "no batch"
         raise ValueError(
-            f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({found}). Needed: a target of "
-            f"shape {list(needed)}, or {list(input.shape)} for histograms."
+            f"Expected input batch_size ({shape[0]}) to match target batch_size ({found}). Needed: a target of shape "
+            f"{list(needed)}, or {list(shape)} for histograms."
         )
-    if target.shape != needed:
+    if aim != needed:
         raise RuntimeError(
-            f"Expected target size {list(needed)}, got {list(target.shape)}. Needed: the size of the input without its "
-            f"axis of classes, or {list(input.shape)} for histograms."
+            f"Expected target size {list(needed)}, got {list(aim)}. Needed: the size of the input without its axis of "
+            f"classes, or {list(shape)} for histograms."
         )
     if target.dtype not in (torch.int64, torch.uint8):
         raise RuntimeError(

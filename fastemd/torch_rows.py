@@ -104,7 +104,8 @@ def _answers(
 
 def _array(x: Tensor) -> Any:
     """Return what fastemd takes without a copy: a numpy view, or the CUDA tensor itself."""
-    x = x.detach()
+    if x.requires_grad:
+        x = x.detach()
     if x.is_cuda:
         return x
     return (x.float() if x.dtype == torch.bfloat16 else x).numpy()  # numpy has no bfloat16
@@ -193,7 +194,7 @@ class _Loss(torch.autograd.Function):
         ctx.options = options
         ctx.save_for_backward(input, target, lengths)
         ctx.factor = reduction.factor
-        return reduction.of(values)
+        return reduction.at_once(values)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
