@@ -27,7 +27,7 @@ from .sinkhorn_opponents import Opponent, Problem, opponents
 TARGET = 1e-5  # marginal error that all solvers have to reach
 PACKAGES = ("pot", "jax", "ott-jax", "geomloss")
 PATIENCE = 60.0  # seconds: an effort that takes longer is the last that is tried
-LONG = 20.0  # seconds: a call that takes longer is not made again to be timed; compiling took a tenth of it at most
+LONG = 20.0  # seconds: a call that takes longer is not made again to be timed
 
 
 @dataclass(frozen=True)
