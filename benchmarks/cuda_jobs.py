@@ -1,9 +1,9 @@
 """The jobs that are timed on a GPU: a plan of each, which knows its bars without a device, and how it is furnished.
 
 All are float32, with ``check=False``, as a training loop has them: nothing then waits for the device, but where a cost
-matrix is copied to it (`cuda_sinkhorn`). Counted bytes are
-those of `jobs`: a value reads a and b; with a gradient, which is written, it is three arrays; logits are read and their
-gradient is written. They are held against a copy from device to device, bytes read and written.
+matrix is copied to it (`cuda_sinkhorn`). Counted bytes are those of `jobs`: a value reads a and b; with a gradient,
+which is written, it is three arrays; logits are read and their gradient is written. They are held against a copy from
+device to device, bytes read and written.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 import fastemd as fe
 
-from . import cuda_sinkhorn, opponents, problems
+from . import cuda_losses, cuda_sinkhorn, opponents, problems
 from .cuda_clock import Gpu, in_turn
 from .measure import Job, faster, require_equal, within
 
@@ -42,10 +42,24 @@ class Sizes:
     rounds: int = 25
     compiled: bool = True
     sinkhorn: tuple[int, int] = (1_024, 1_000)
+    losses: tuple[int, int, int] = (4_096, 256, 1_000)  # rows of a large batch and of a step's, and classes of a chain
 
 
 FULL = Sizes()
-QUICK = Sizes(((64, 40), (96, 12)), ("1k",), (20, 17), (18, 200), (32, 40), (16, 10), 1 << 16, 0.0, 1, False, (18, 12))
+QUICK = Sizes(
+    ((64, 40), (96, 12)),
+    ("1k",),
+    (20, 17),
+    (18, 200),
+    (32, 40),
+    (16, 10),
+    1 << 16,
+    0.0,
+    1,
+    False,
+    (18, 12),
+    (18, 17, 12),
+)
 
 
 @dataclass
@@ -66,6 +80,7 @@ def all_plans(sizes: Sizes) -> Iterator[Plan]:
         for rows in sizes.tree_rows:
             yield tree_value(which, rows)
             yield tree_gradient(which, rows)
+    yield from losses(sizes)
     yield caterpillar(sizes)
     yield logits(sizes)
     yield entropic(sizes)
@@ -199,6 +214,17 @@ def logits(sizes: Sizes) -> Plan:
 
     plan.furnish = furnish
     return plan
+
+
+def losses(sizes: Sizes) -> Iterator[Plan]:
+    """Yield plans of torch's loss: a large batch, and a training step's, on a chain and on a tree."""
+    large, small, n = sizes.losses
+    for name, space in (("chain", fe.Chain(n)), ("ImageNet tree", imagenet("1k"))):
+        job, step = cuda_losses.loss_job(name, space, large), cuda_losses.step_job(name, space, small)
+        furnish = functools.partial(cuda_losses.furnish_loss, job, space=space, rows=large, compiled=sizes.compiled)
+        yield Plan(job, lambda gpu, sizes, furnish=furnish: furnish(gpu=gpu))
+        furnish = functools.partial(cuda_losses.furnish_step, step, space=space, rows=small)
+        yield Plan(step, lambda gpu, sizes, furnish=furnish: furnish(gpu=gpu))
 
 
 def entropic(sizes: Sizes) -> Plan:

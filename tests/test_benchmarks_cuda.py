@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import fastemd as fe
-from benchmarks import cuda, cuda_clock, cuda_jobs, cuda_page, cuda_small, measure
+from benchmarks import cuda, cuda_clock, cuda_jobs, cuda_losses, cuda_page, cuda_small, measure
 
 ROOT = Path(__file__).parents[1]
 
@@ -84,6 +84,11 @@ def test_plans_are_the_rows_that_were_asked_for():
             for rows in ("16,384", "2,048")
             for answer in ("value", "value + gradient")
         ),
+        *(
+            f"EMDLoss{what} × 1,000"
+            for space in ("chain", "ImageNet tree")
+            for what in (f", {space}, forward + backward, ρ = 2, 4,096", f" in a step, {space}, 256")
+        ),
         "caterpillar, value + gradient, ρ = 1, 1,024 × 50,000 on 100,000 nodes",
         "logits and classes, chain, value + gradient, ρ = 1, 65,536 × 1,000",
         "Sinkhorn, matrix, reg = 0.05, to 1e-05, 1,024 × 1,000",
@@ -114,6 +119,11 @@ def test_bars_are_those_that_were_set_beforehand():
     assert words == ["≤ 2 × the ImageNet-21k tree, per node"]
     sinkhorn = bars["Sinkhorn, matrix, reg = 0.05, to 1e-05, 1,024 × 1,000"]
     assert sinkhorn == ["≥ 3 × torch log-domain loop", "≥ 3 × POT solve_batch"]
+    assert bars["EMDLoss, chain, forward + backward, ρ = 2, 4,096 × 1,000"] == [
+        "≥ 4 × torch eager",
+        "≥ 4 × torch.compile",
+    ]
+    assert bars["EMDLoss in a step, ImageNet tree, 256 × 1,000"] == ["≤ 1.5 × cross_entropy's own time"]
     assert any(word.startswith("≤ 60 µs of host time") for words in bars.values() for word in words)
 
 
@@ -165,6 +175,23 @@ def test_a_wrong_answer_is_refused(plans, number, monkeypatch):
 
     with pytest.raises(ArithmeticError, match="from the reference"):
         plans[number].furnish(Wrong(), cuda_jobs.QUICK)
+
+
+@pytest.mark.parametrize("number", [10, 11, 12, 13])
+def test_a_wrong_gradient_of_the_loss_is_refused(plans, number, monkeypatch):
+    right = cuda_losses.step
+
+    def wrong(loss):
+        def call(z, target):
+            value, grad = right(loss)(z, target)
+            return value, grad * (1 + 1e-5)
+
+        return call
+
+    assert "EMDLoss" in plans[number].job.name
+    monkeypatch.setattr(cuda_losses, "step", wrong)
+    with pytest.raises(ArithmeticError, match="from the reference"):
+        plans[number].furnish(StandIn(), cuda_jobs.QUICK)
 
 
 def test_a_wrong_value_of_sinkhorn_is_refused(plans, monkeypatch):
