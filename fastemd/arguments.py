@@ -102,10 +102,11 @@ def same_dtype(a: AnyArray, b: AnyArray, names: tuple[str, str]) -> Any:
     alike = (a.dtype.kind == "f") == (b.dtype.kind == "f")  # integers of any width go together
     if alike and (dtype := answer_dtype(a)) == answer_dtype(b):
         return dtype
+    one, other = (1, 0) if a.dtype.kind == "f" else (0, 1)  # integers would lose what floats hold
     torch = isinstance(b, DeviceArray) and b.package == "torch"
     raise TypeError(
         f"{names[0]} has dtype {a.dtype} and {names[1]} has dtype {b.dtype}. Needed: the same, so that the answer's is "
-        f"yours to choose; try {names[1]}.{'to' if torch else 'astype'}({names[0]}.dtype)."
+        f"yours to choose; try {names[one]}.{'to' if torch else 'astype'}({names[other]}.dtype)."
     )
 
 

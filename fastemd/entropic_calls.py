@@ -112,7 +112,8 @@ def tell(outcomes: list[Any], call: Call) -> None:
                 "unbalanced potentials are kept as they are."
                 if task.unbalanced is not None
                 else f"costs differ by up to {task.ground.spread / task.reg:.3g} times reg, whose exponential "
-                f"{call.dtype} cannot hold safely. Raise reg, pass float64, or leave the method to 'auto'."
+                f"{call.dtype} cannot hold safely. Raise reg, {'' if call.dtype == np.float64 else 'pass float64, '}or "
+                "leave the method to 'auto'."
             )
         )
     failed = [~outcome.converged & outcome.good for outcome in outcomes]
