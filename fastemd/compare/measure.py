@@ -63,7 +63,8 @@ def compare(
     wanted = any(solver.dense and solver.unfit(case.space) is None for solver in solvers)
     costs = timed(lambda: cost_matrix(case.space) if wanted else None)
     ladders = [Ladder(solver, tuple(settings(solver)) or (None,), case, effort, costs) for solver in solvers]
-    with warnings.catch_warnings(record=True):  # not to have converged, above all: it is in the table
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # not to have converged, above all: it is in the table
         _climb(ladders, effort, before)
         found = [each for ladder in ladders for each in ladder.found]
         _take_turns([each for each in found if isinstance(each, Contender)], effort)
