@@ -73,7 +73,7 @@ def _dtype_of(dtype: Any) -> Dtype:
     if word == "bfloat16":
         return BFLOAT16
     found = np.dtype(word)
-    if found.kind == "V" and not word.startswith(("V", "|V", "void")):  # what packages teach numpy: float8 and the like
+    if found.kind == "V":  # what other packages teach numpy: float8 and the like
         raise TypeError
     return found
 
