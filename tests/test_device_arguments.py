@@ -101,7 +101,7 @@ def test_two_streams_do_not_mix(devices):
         (TorchTensor, "complex64", "try a.to(torch.float64)"),
         (TorchTensor, "bool", "try a.to(torch.float64)"),
         (CapsuleArray, "bool", "try cupy.asarray(a).astype('float64')"),
-        (NumbaArray, "V2", "bfloat16, float32, float64 or integers; convert it first"),  # before its owner is known
+        (NumbaArray, "V2", "bfloat16, float32, float64 or integers; convert it first"),  # by the reader
     ],
 )
 def test_what_are_no_numbers_is_refused(make, dtype, mend):
