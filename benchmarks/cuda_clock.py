@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from .measure import Call, Medians
+from .measure import Call, Job, Medians
 from .opponents import torch
 
 TURN = 0.005  # seconds of a turn's calls
 MOST_CALLS = 200  # in a turn
 CACHES = 4  # sets of arrays together are as large as so many second-level caches
 HOST_CALLS = 200
+COMPILED = "torch.compile"
 
 Sets = list[tuple[Any, ...]]
 
@@ -215,3 +216,24 @@ def _driver_version() -> str | None:
         return None
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]
+
+
+def add_compiled(
+    job: Job,
+    wanted: bool,
+    function: Callable[..., Any],
+    sets: Sets,
+    around: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda compiled: compiled,
+) -> None:
+    """Add torch.compile of a function to a job, and of that what `around` makes; where it fails, say why."""
+    if not wanted:
+        job.absent[COMPILED] = "left out of a quick run"
+        return
+    torch.compiler.reset()  # each size is compiled for itself, as if it were the only one
+    call = around(torch.compile(function, dynamic=False))
+    try:
+        call(*sets[0])
+    except RuntimeError as error:
+        job.absent[COMPILED] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
+    else:
+        job.opponents[COMPILED] = in_turn(call, sets)

@@ -18,10 +18,10 @@ import numpy as np
 import fastemd as fe
 
 from . import cuda_losses, cuda_sinkhorn, opponents, problems
-from .cuda_clock import Gpu, in_turn
+from .cuda_clock import COMPILED, Gpu, add_compiled, in_turn
 from .measure import Job, faster, require_equal, within
 
-EAGER, AUTOGRAD, COMPILED = "torch eager", "torch autograd", "torch.compile"
+EAGER, AUTOGRAD = "torch eager", "torch autograd"
 CSR, DENSE, COPY = "torch sparse matmul", "torch dense matmul", "copy"
 Space = fe.Chain | fe.Tree
 ROWS_CHECKED = 16
@@ -110,7 +110,7 @@ def chain_value(rows: int, n: int, sizes: Sizes) -> Plan:
         _value(plan.job, gpu, sets, space, 1)
         formula = opponents.histograms(opponents.chain(1))
         plan.job.opponents[EAGER] = in_turn(formula, sets)
-        _add_compiled(plan.job, sizes, formula, sets)
+        add_compiled(plan.job, sizes.compiled, formula, sets)
 
     plan.furnish = furnish
     return plan
@@ -127,7 +127,7 @@ def chain_gradient(rows: int, n: int, rho: int, sizes: Sizes) -> Plan:
         _gradient(plan.job, gpu, sets, space, rho)
         formula, pairs = opponents.histograms(opponents.chain(rho)), [each[:2] for each in sets]
         plan.job.opponents[AUTOGRAD] = in_turn(opponents.autograd(formula), pairs)
-        _add_compiled(plan.job, sizes, opponents.traceable(formula), pairs)
+        add_compiled(plan.job, sizes.compiled, opponents.traceable(formula), pairs)
 
     plan.furnish = furnish
     return plan
@@ -210,7 +210,7 @@ def logits(sizes: Sizes) -> Plan:
         plan.job.fastemd = in_turn(call, sets)
         formula, pairs = opponents.logits(opponents.chain(1)), [each[:2] for each in sets]
         plan.job.opponents[AUTOGRAD] = in_turn(opponents.autograd(formula, centred=False), pairs)
-        _add_compiled(plan.job, sizes, opponents.traceable(formula, centred=False), pairs)
+        add_compiled(plan.job, sizes.compiled, opponents.traceable(formula, centred=False), pairs)
 
     plan.furnish = furnish
     return plan
@@ -296,18 +296,3 @@ def require_agreement(job: Job, gpu: Gpu) -> None:
 def _answer(gpu: Gpu, call: Callable[[], Any]) -> tuple[np.ndarray, ...]:
     found = call()
     return _first(gpu, found if isinstance(found, tuple) else (found,))
-
-
-def _add_compiled(job: Job, sizes: Sizes, function: Callable[..., Any], sets: list) -> None:
-    """Add torch.compile; where that fails, or is not wanted, say why."""
-    if not sizes.compiled:
-        job.absent[COMPILED] = "left out of a quick run"
-        return
-    opponents.torch.compiler.reset()  # each size is compiled for itself, as if it were the only one
-    call = opponents.torch.compile(function, dynamic=False)
-    try:
-        call(*sets[0])
-    except RuntimeError as error:
-        job.absent[COMPILED] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
-    else:
-        job.opponents[COMPILED] = in_turn(call, sets)

@@ -13,10 +13,10 @@ import numpy as np
 import fastemd as fe
 
 from . import opponents
-from .cuda_clock import Gpu, in_turn
+from .cuda_clock import COMPILED, Gpu, add_compiled, in_turn
 from .measure import Job, faster, within
 
-EAGER, COMPILED, CROSS_ENTROPY = "torch eager", "torch.compile", "cross_entropy"
+EAGER, CROSS_ENTROPY = "torch eager", "cross_entropy"
 ROWS_CHECKED = 16
 Space = fe.Chain | fe.Tree
 
@@ -53,17 +53,7 @@ def furnish_loss(job: Job, gpu: Gpu, space: Space, rows: int, compiled: bool) ->
         return row(z, y).mean()
 
     job.opponents[EAGER] = in_turn(step(mean), sets)
-    if not compiled:
-        job.absent[COMPILED] = "left out of a quick run"
-        return
-    opponents.torch.compiler.reset()
-    fast = step(opponents.torch.compile(mean, dynamic=False))
-    try:
-        fast(*sets[0])
-    except RuntimeError as error:
-        job.absent[COMPILED] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
-    else:
-        job.opponents[COMPILED] = in_turn(fast, sets)
+    add_compiled(job, compiled, mean, sets, step)
 
 
 def _furnished(job: Job, gpu: Gpu, space: Space, rows: int) -> Any:
