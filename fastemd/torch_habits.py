@@ -43,11 +43,6 @@ class Habits(NamedTuple):
     weight: Tensor | None
     ignore_index: int
 
-    def of_all(self, rows: int) -> Reduction:
-        """Return what is made of so many rows that all count alike."""
-        factor = 1.0 if self.reduction != "mean" else 1.0 / rows if rows else math.nan
-        return Reduction(factor, None, self.reduction != "none")
-
     def reduced(self, target: Tensor, dtype: torch.dtype, known: bool = False) -> tuple[Tensor, Reduction]:
         """Return the target, class 0 standing for what does not count, and what is made of the rows.
 
@@ -56,7 +51,8 @@ class Habits(NamedTuple):
         summed, mean = self.reduction != "none", self.reduction == "mean"
         soft, weight = target.is_floating_point(), None if self.weight is None else self.weight.to(dtype)
         if weight is None and (soft or (known and self.ignore_index not in target.numpy())):
-            return target, self.of_all(target.shape[:-1].numel() if soft else target.numel())
+            rows = target.shape[:-1].numel() if soft else target.numel()
+            return target, Reduction(1.0 if not mean else 1.0 / rows if rows else math.nan, None, summed)
         if soft:
             factor, total = target.to(dtype) @ weight, torch.full((), target.shape[:-1].numel(), dtype=dtype)
         else:

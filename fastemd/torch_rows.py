@@ -8,7 +8,6 @@ argument that an operator may have, so it gets the name of one in a registry.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import pickle
@@ -160,11 +159,6 @@ def _gradients(
     return [next(given) if want else None for want in wanted]
 
 
-def _refuses(ignore_index: int, target: Tensor, space: Space) -> bool:
-    """Whether a kernel that checks its rows would notice a class that is to be ignored, so that none looks for it."""
-    return target.is_cpu and not target.is_floating_point() and not 0 <= ignore_index < space.n
-
-
 def _number(g: Tensor, factor: Tensor | float) -> float | None:
     """Return their product as a number where that waits for nothing, which takes less time than a tensor; or None."""
     if not isinstance(factor, float) or g.dim() or not g.is_cpu:
@@ -182,15 +176,8 @@ class _Loss(torch.autograd.Function):
     def forward(
         ctx: Any, input: Tensor, target: Tensor, lengths: Tensor | None, habits: Habits, options: tuple[Any, ...]
     ) -> Tensor:
-        answers = None
-        if habits.weight is None and options[-1] and _refuses(habits.ignore_index, target, options[0]):
-            reduction = habits.of_all(target.numel())
-            with contextlib.suppress(IndexError):
-                answers = _answers(input, target, lengths, *options)
-        if answers is None:
-            target, reduction = habits.reduced(target, _wide(input.dtype), known=not target.is_cuda)
-            answers = _answers(input, target, lengths, *options)
-        values, *ctx.found = answers
+        target, reduction = habits.reduced(target, _wide(input.dtype), known=not target.is_cuda)
+        values, *ctx.found = _answers(input, target, lengths, *options)
         ctx.options = options
         ctx.save_for_backward(input, target, lengths)
         ctx.factor = reduction.factor

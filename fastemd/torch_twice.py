@@ -56,7 +56,7 @@ def scale(
 
 def _multiply(x: Tensor, factor: float) -> None:
     """Multiply in place, by our own threads: those of torch would spin on for a while, and hold up the next kernel."""
-    flat = x.numpy().reshape(-1)
+    flat = x.view(-1).numpy()  # never a copy, which would be multiplied in its place
 
     def work(first: int, last: int) -> None:
         np.multiply(flat[first:last], factor, out=flat[first:last])
