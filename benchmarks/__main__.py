@@ -4,7 +4,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import compare, core, cuda, cuda_page, losses, ptx, ptx_page, sinkhorn, tables, variants
+from . import losses, sinkhorn
+from .compare import suite as compare
+from .core import suite as core
+from .cuda import page as cuda_page
+from .cuda import suite as cuda
+from .harness import tables
+from .harness.record import RESULTS
+from .ptx import page as ptx_page
+from .ptx import suite as ptx
+from .variants import suite as variants
 
 
 def main() -> None:
@@ -16,12 +25,12 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that everything runs")
     parser.add_argument("--only", default="", metavar="REGEX", help="only the timed jobs whose names match")
-    parser.add_argument("--results", type=Path, default=core.RESULTS, metavar="FOLDER", help="of the JSON files")
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="of the JSON files")
     parser.add_argument(
         "--page", type=Path, default=tables.PAGE, metavar="FILE", help="the table of the core; others go beside it"
     )
     arguments = parser.parse_args()
-    if (arguments.quick or arguments.only) and arguments.results == core.RESULTS and arguments.what != "tables":
+    if (arguments.quick or arguments.only) and arguments.results == RESULTS and arguments.what != "tables":
         parser.error("a part is not for the documentation: name another folder with --results, and --page")
     if arguments.what != "tables":
         suite = suites[arguments.what or "core"]

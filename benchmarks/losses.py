@@ -17,12 +17,14 @@ from pathlib import Path
 import numpy as np
 
 import fastemd as fe
-from fastemd.compare.memory import resident_peak
 
-from . import measure, opponents, plain_jax, record, tables
-from .core import RESULTS
-from .measure import Bar, Job
-from .problems import FULL, QUICK, Sizes
+from .compare.memory import resident_peak
+from .harness import measure, record, tables
+from .harness.measure import Bar, Job
+from .harness.problems import FULL, QUICK, Sizes
+from .harness.record import RESULTS
+from .opponents import formulas as opponents
+from .opponents import plain_jax
 
 ROOT = Path(__file__).parents[1]
 MIB = 2**20

@@ -19,10 +19,10 @@ import numpy as np
 
 import fastemd as fe
 
-from . import measure, record, tables
-from .core import RESULTS
-from .measure import Bar
-from .sinkhorn_opponents import Opponent, Problem, opponents
+from .harness import measure, record, tables
+from .harness.measure import Bar
+from .harness.record import RESULTS
+from .opponents.entropic import Opponent, Problem, opponents
 
 TARGET = 1e-5  # marginal error that all solvers have to reach
 PACKAGES = ("pot", "jax", "ott-jax", "geomloss")

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import cuda, reference
-    from .api import check, emd, emd_value_and_grad, emd_with_logits, flow, plan, potential
-    from .entropic import DivergenceResult, SinkhornResult, SinkhornWarning, sinkhorn, sinkhorn_divergence
+    from .entropic.api import DivergenceResult, SinkhornResult, SinkhornWarning, sinkhorn, sinkhorn_divergence
+    from .exact.api import check, emd, emd_value_and_grad, emd_with_logits, flow, plan, potential
+    from .exact.warmup import warmup
     from .spaces import Chain, Ring, Tree
     from .threads import get_num_threads, set_num_threads
-    from .warm import warmup
 
 __version__ = "0.1.0"
 
@@ -29,20 +29,20 @@ _HOMES = {
     "SinkhornResult": "results",
     "SinkhornWarning": "results",
     "Tree": "spaces",
-    "check": "api",
+    "check": "exact.api",
     "cuda": "",
-    "emd": "api",
-    "emd_value_and_grad": "api",
-    "emd_with_logits": "api",
-    "flow": "api",
+    "emd": "exact.api",
+    "emd_value_and_grad": "exact.api",
+    "emd_with_logits": "exact.api",
+    "flow": "exact.api",
     "get_num_threads": "threads",
-    "plan": "api",
-    "potential": "api",
+    "plan": "exact.api",
+    "potential": "exact.api",
     "reference": "",
     "set_num_threads": "threads",
-    "sinkhorn": "entropic",
-    "sinkhorn_divergence": "entropic",
-    "warmup": "warm",
+    "sinkhorn": "entropic.api",
+    "sinkhorn_divergence": "entropic.api",
+    "warmup": "exact.warmup",
 }
 
 __all__ = [

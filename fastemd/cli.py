@@ -1,16 +1,22 @@
-"""The command line: `fastemd compare` and `fastemd info`."""
+"""The command line: `fastemd info`."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import platform
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, TextIO
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
 
-from .compare import packages
-from .compare.cases import CASES
+PACKAGES = ("fastemd", "numpy", "numba", "scipy")
+# Array libraries: for each the distributions of which one is enough.
+ARRAY_LIBRARIES = {
+    "numba-cuda": ("numba-cuda",),
+    "cupy": ("cupy-cuda13x", "cupy-cuda12x", "cupy"),
+    "torch": ("torch",),
+    "jax": ("jax",),
+}
 
 
 def app(arguments: Sequence[str] | None = None) -> int:
@@ -24,82 +30,26 @@ def app(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        What the process shall exit with.
+        The exit status of the process.
     """
-    options = _parser().parse_args(arguments)
-    try:
-        status: int = options.run(options)
-    except (packages.MissingPackageError, OSError) as error:  # the folder to write to may be none
-        print(f"fastemd: {error}", file=sys.stderr)
-        return 1
-    return status
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastemd", description="Earth Mover's Distance on chains, rings and trees, at the speed of memory."
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-
-    compare = commands.add_parser(
-        "compare",
-        help="compare fastemd with other solvers on real histograms",
-        description="Time solvers on pairs of real histograms, and say how far each is from the exact distance. "
-        "Prints a table for each case, and writes a picture of it and a JSON file with all figures.",
-    )
-    compare.add_argument("--case", action="append", choices=CASES, help="a case to run; may be repeated (default: all)")
-    compare.add_argument("--quick", action="store_true", help="fewer pairs and runs: seconds, and rougher times")
-    compare.add_argument("--seed", type=_natural, default=0, help="which pairs are drawn (default: %(default)s)")
-    compare.add_argument("--out", type=Path, default=Path("demo"), help="folder to write to (default: ./%(default)s)")
-    compare.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
-    compare.set_defaults(run=_compare)
-
     info = commands.add_parser("info", help="say which versions, threads and folders are in use")
     info.set_defaults(run=_info)
-    return parser
-
-
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
-    return int(text)
-
-
-def _compare(options: argparse.Namespace) -> int:
-    from .compare import run
-
-    screen = _console(sys.stdout)
-    # Progress goes to the error stream, so that the tables or the JSON can be piped.
-    progress = packages.load("rich.progress").Progress(console=_console(sys.stderr), transient=True)
-    names = list(dict.fromkeys(options.case or CASES))
-    options.out.mkdir(parents=True, exist_ok=True)
-    with progress:
-        task = progress.add_task("", total=run.steps(names))
-
-        def tell(doing: str) -> None:
-            progress.update(task, advance=1, description=doing)
-
-        def show(printed: Any) -> None:
-            if not options.json:
-                screen.print(printed, "", highlight=False)
-
-        figures = run.run(names, options.seed, quick=options.quick, out=options.out, tell=tell, show=show)
-    text = json.dumps(figures, indent=2)
-    (options.out / "figures.json").write_text(text + "\n", encoding="utf-8")
-    if options.json:
-        print(text)
-    else:
-        files = ", ".join(sorted(path.name for path in options.out.iterdir()))
-        screen.print(f"In {options.out}/: {files}", highlight=False)
-    return 0
+    options = parser.parse_args(arguments)
+    status: int = options.run(options)
+    return status
 
 
 def _info(options: argparse.Namespace) -> int:
     from .cuda import is_available
 
-    found = packages.versions() | packages.versions_of(packages.ARRAY_LIBRARIES)
-    facts: dict[str, str | int] = {name: version or "not installed" for name, version in found.items()}
-    facts |= {**packages.machine(), "kernels kept in": packages.kernel_folder()}
+    found = versions_of({name: (name,) for name in PACKAGES}) | versions_of(ARRAY_LIBRARIES)
+    facts: dict[str, str | int] = {"python": platform.python_version()}
+    facts |= {name: version or "not installed" for name, version in found.items()}
+    facts |= {**machine(), "kernels kept in": kernel_folder()}
     cuda = is_available()
     facts["cuda"] = f"available: {cuda.reason}" if cuda else f"not available: {cuda.reason}"
     width = max(map(len, facts))
@@ -108,9 +58,49 @@ def _info(options: argparse.Namespace) -> int:
     return 0
 
 
-def _console(stream: TextIO) -> Any:
-    """Return a console as wide as the terminal, or as wide as the tables where there is none."""
-    return packages.load("rich.console").Console(file=stream, width=None if stream.isatty() else 140)
+def versions_of(names: Mapping[str, Iterable[str]]) -> dict[str, str | None]:
+    """Return the version of the first of each name's distributions that is installed, None where there is none."""
+    return {name: next(filter(None, map(_version, several)), None) for name, several in names.items()}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def machine() -> dict[str, str | int]:
+    """Return the machine: processor, number of CPUs, and threads that fastemd uses."""
+    from . import threads
+
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "fastemd threads": threads.get_num_threads(),
+    }
+
+
+def kernel_folder() -> str:
+    """Return the folder in which compiled kernels are kept from one process to the next."""
+    from .cpu import compilation
+
+    try:
+        # Any function of that folder will do: the folder of the source decides.
+        return str(compilation.KernelCache(compilation.array).cache_path)
+    except RuntimeError:
+        return "none can be written; set NUMBA_CACHE_DIR to a folder that can"
+
+
+def _processor() -> str:
+    """Return the processor's name as the system tells it; Python knows it on few systems."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as cpuinfo:
+            names = [line.partition(":")[2].strip() for line in cpuinfo if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or "unknown"
 
 
 if __name__ == "__main__":

@@ -20,9 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental.buffer_callback import buffer_callback
 
-from . import arguments, device, device_readers, validation
-from .api import emd_value_and_grad, emd_with_logits
-from .space import Space
+from .arrays import device, readers
+from .arrays.inputs import one_of
+from .exact.api import emd_value_and_grad, emd_with_logits
+from .exact.validation import exponent, space_of
+from .spaces.base import Space
 
 __all__ = ["emd_loss"]
 
@@ -106,8 +108,8 @@ def emd_loss(
     >>> emd_loss(z, y, fe.Chain(3), reduction="none")
     Array([0.5555556 , 0.22222222], dtype=float32)
     """
-    law = _Law(arguments.space_of(space), arguments.exponent(rho), bool(check))
-    validation.one_of(reduction, REDUCTIONS, "reduction")
+    law = _Law(space_of(space), exponent(rho), bool(check))
+    one_of(reduction, REDUCTIONS, "reduction")
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"label_smoothing is {label_smoothing}. Needed: between 0.0 and 1.0.")
     input, target = jnp.asarray(input), jnp.asarray(target)
@@ -205,13 +207,13 @@ class _OnStream:
 def _answer(law: _Law, context: Any, out: tuple[Any, Any], input: Any, target: Any) -> None:
     """Write values and gradient into XLA's memory, in XLA's thread."""
     buffers = (*out, input, target)
-    on_gpu = int(input.__dlpack_device__()[0]) in device_readers.DEVICES
+    on_gpu = int(input.__dlpack_device__()[0]) in readers.DEVICES
     arrays: Any = [_OnStream(z, context.stream) if on_gpu else np.asarray(z) for z in buffers]
     values, grad, x, y = arrays
     function = emd_with_logits if target.dtype.kind in "iu" else emd_value_and_grad
     found, _ = function(x, y, law.space, rho=law.rho, out=grad, check=law.check)
     if on_gpu:
-        copied: Any = [device_readers.read(z, "values") for z in (found, values)]
+        copied: Any = [readers.read(z, "values") for z in (found, values)]
         device.copy(*copied)
     else:
         values[...] = found

@@ -7,15 +7,19 @@ and a forked child begins with a new one.
 
 from __future__ import annotations
 
+import operator
 import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-from . import validation
+import numpy as np
 
 ALIGNMENT = 64  # bytes: a cache line, and a register of eight float64
 KEPT = 1 << 20  # float64 numbers of scratch that a thread keeps between calls: 8 MiB
+PARALLEL = 1 << 18  # numbers from which on a second thread pays: waking one takes some 50 microseconds
+POWER = 16  # how many times as long a number takes where rho needs a power
 
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
@@ -68,7 +72,7 @@ def set_num_threads(count: int) -> None:
     2
     """
     global _count
-    _count = validation.thread_count(count)
+    _count = thread_count(count)
     _forget_pool()
 
 
@@ -91,16 +95,18 @@ def _executor() -> ThreadPoolExecutor:
         return _pool
 
 
-def share(work: Callable[[int, int], object], rows: int, grain: int, parts: int) -> None:
-    """Call `work(first, last)` on `parts` ranges that make up 0..rows, each but the last of whole grains.
+def share(work: Callable[[int, int], object], rows: int, grain: int, size: int) -> None:
+    """Call `work(first, last)` on ranges that make up 0..rows, each but the last of whole grains.
 
-    One range is worked by the calling thread. An exception in any of them is raised, after all have ended.
+    There is one range for each thread if `size`, the numbers to work on, is worth it. The calling thread works on one
+    of them. An exception in any of them is raised after all have ended.
     """
-    step = -(-rows // (parts * grain)) * grain
-    ranges = [(first, min(first + step, rows)) for first in range(0, rows, max(step, 1))]
-    if len(ranges) <= 1:
+    parts = min(get_num_threads(), -(-rows // grain)) if size >= PARALLEL else 1
+    if parts <= 1:
         work(0, rows)
         return
+    step = -(-rows // (parts * grain)) * grain
+    ranges = [(first, min(first + step, rows)) for first in range(0, rows, step)]
     others = [_executor().submit(work, *range_) for range_ in ranges[1:]]
     try:
         work(*ranges[0])
@@ -109,3 +115,16 @@ def share(work: Callable[[int, int], object], rows: int, grain: int, parts: int)
     for failure in failures:
         if failure is not None:
             raise failure
+
+
+def thread_count(count: Any) -> int:
+    """Return a number of threads as an int of at least 1."""
+    try:
+        if isinstance(count, bool | np.bool_):
+            raise TypeError
+        threads = operator.index(count)
+    except TypeError:
+        raise TypeError(f"count is of type {type(count).__name__}. Needed: a number of threads, an int.") from None
+    if threads < 1:
+        raise ValueError(f"count is {threads}. Needed: at least 1 thread.")
+    return threads

@@ -2,7 +2,7 @@
 
 import os
 
-from gpu import obstacle
+from tests.support.gpu import obstacle
 
 # Before anything loads numba: where there is no device, its simulator stands in for one.
 if obstacle():

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from benchmarks.compare import cases, measure, packages, run
+from benchmarks.compare.contenders import Effort
+from benchmarks.compare.solver import Solver
+from benchmarks.compare.solvers import SOLVERS
 from fastemd import cli, threads
-from fastemd.compare import cases, measure, packages, run
-from fastemd.compare.contenders import Effort
-from fastemd.compare.solver import Solver
-from fastemd.compare.solvers import SOLVERS
 
 for package in ("matplotlib", "ot", "rich", "sklearn"):
     pytest.importorskip(package)

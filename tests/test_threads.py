@@ -226,7 +226,8 @@ def test_number_of_threads_may_change_while_others_call():
 @pytest.mark.parametrize("parts", [1, 2, 3, 50])
 def test_ranges_cover_all_rows_once_and_begin_at_whole_grains(rows, parts):
     seen = []
-    threads.share(lambda first, last: seen.append((first, last)), rows, 8, parts)
+    fe.set_num_threads(parts)
+    threads.share(lambda first, last: seen.append((first, last)), rows, 8, threads.PARALLEL)
     seen.sort()
     assert [row for first, last in seen for row in range(first, last)] == list(range(rows))
     assert all(first % 8 == 0 for first, _ in seen)
@@ -244,5 +245,5 @@ def test_failure_in_any_range_is_raised_after_all_have_ended(failing):
             raise MemoryError(f"rows {first}..{last}")
 
     with pytest.raises(MemoryError, match=f"rows {failing}"):
-        threads.share(work, 24, 8, 3)
+        threads.share(work, 24, 8, threads.PARALLEL)
     assert sorted(ended) == [0, 8, 16]

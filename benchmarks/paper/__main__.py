@@ -24,7 +24,7 @@ def main(words: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="what", required=True)
     words = sys.argv[1:] if words is None else words
     modules = {
-        name: importlib.import_module(f".{name}", __package__)
+        name: importlib.import_module(f".{name}.experiment", __package__)
         for name in EXPERIMENTS
         if words and words[0] in (name, "tables")
     }

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from .. import record, tables
+from ..harness import record, tables
 
 RESULTS = Path(__file__).parents[1] / "results"
 PAGES = Path(__file__).parents[2] / "docs" / "generated"

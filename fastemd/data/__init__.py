@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from importlib import resources
 
-from .. import validation
+from ..arrays.inputs import one_of
 
 FILES = {
     "imagenet1k_tree": "imagenet1k_tree.tsv",
@@ -38,7 +38,7 @@ def table(name: str) -> dict[str, list[str]]:
     >>> {column: cells[0] for column, cells in table("wordnet_noun_senses").items()}
     {'lemma': '0', 'wnid': 'n13742358', 'count': '20'}
     """
-    file = FILES[validation.one_of(name, FILES, "name")]
+    file = FILES[one_of(name, FILES, "name")]
     content = resources.files(__name__).joinpath(file).read_bytes()
     if file.endswith(".gz"):
         content = gzip.decompress(content)

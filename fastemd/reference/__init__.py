@@ -31,11 +31,11 @@ Martinez, Haurilet, Al-Halah, Tapaswi, Stiefelhagen: Relaxed Earth Mover's Dista
 Spaces and their use as a Loss Function in Deep Learning, arXiv:1611.07573 (2016).
 """
 
-from fastemd.reference.entropic import sinkhorn, sinkhorn_divergence
-from fastemd.reference.flows import flow
-from fastemd.reference.plans import plan
-from fastemd.reference.potentials import potential
-from fastemd.reference.values import emd, emd_value_and_grad, emd_with_logits
+from .entropic import sinkhorn, sinkhorn_divergence
+from .flows import flow
+from .plans import plan
+from .potentials import potential
+from .values import emd, emd_value_and_grad, emd_with_logits
 
 __all__ = [
     "emd",

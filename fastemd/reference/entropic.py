@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastemd.reference.flows import Array, Space
-from fastemd.results import DivergenceResult, SinkhornResult
-from fastemd.space import Space as AnySpace
+from ..results import DivergenceResult, SinkhornResult
+from ..spaces.base import Space as AnySpace
+from .flows import Array, Space
 
 
 def sinkhorn(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastemd.spaces import Chain, Ring, Tree
+from ..spaces import Chain, Ring, Tree
 
 Space = Chain | Ring | Tree
 Array = NDArray[np.float64]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastemd.reference.flows import Array, Space, compared, optimal_flow, parents_first
-from fastemd.spaces import Ring, Tree
+from ..spaces import Ring, Tree
+from .flows import Array, Space, compared, optimal_flow, parents_first
 
 
 def plan(a: ArrayLike, b: ArrayLike, space: Space, *, mass: str = "equal") -> Any:

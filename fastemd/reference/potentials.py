@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastemd.reference.flows import Array, Space, compared, edge_slope, optimal_flow, parents_first
-from fastemd.spaces import Chain, Ring, Tree
+from ..spaces import Chain, Ring, Tree
+from .flows import Array, Space, compared, edge_slope, optimal_flow, parents_first
 
 
 def potential(

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastemd.reference.flows import Array, Space, compared, edge_cost, optimal_flow
-from fastemd.reference.potentials import less_mean, potential, require_rho, rooted_potential
+from .flows import Array, Space, compared, edge_cost, optimal_flow
+from .potentials import less_mean, potential, require_rho, rooted_potential
 
 
 def emd(a: ArrayLike, b: ArrayLike, space: Space, *, rho: float = 1, mass: str = "equal") -> Any:

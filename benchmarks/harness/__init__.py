@@ -1,0 +1,1 @@
+"""What every suite needs: sizes, timing, processes, records, tables."""

@@ -1,0 +1,1 @@
+"""Gradient descent of one histogram towards another."""

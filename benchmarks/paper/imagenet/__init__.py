@@ -1,0 +1,1 @@
+"""The paper's training on few pictures a class."""

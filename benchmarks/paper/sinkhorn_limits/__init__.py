@@ -1,0 +1,1 @@
+"""The limits of Sinkhorn's iteration, beside the closed form."""

@@ -1,0 +1,1 @@
+"""Classifiers of glosses over the tree of nouns."""

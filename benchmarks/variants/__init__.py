@@ -1,0 +1,1 @@
+"""The suite of variants: what else was tried for the hot kernels."""

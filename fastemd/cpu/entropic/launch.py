@@ -1,0 +1,187 @@
+"""From the arrays of a Sinkhorn problem to rows of mass 1, the solver, and answers in the caller's unit."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ...arrays.bad_rows import good_rows
+from ...problems import DEBIASED, LARGEST, PLAIN_RANGE, SinkhornProblem, Solution
+from .matmul import tiled
+from .operators import Products, SpaceKernel, StabilizedSums
+from .solver import Iterate, Logarithms, Scalings, solve_different, solve_same
+
+CHUNK = 1 << 22  # numbers of a and b that are worked on together, and as many of each array made of them
+
+
+def solve(problem: SinkhornProblem, check: bool) -> Solution | None:
+    """Solve for all rows. Rows that are no pair of histograms become NaN; under `check` None is returned for them."""
+    batch = problem.batch
+    good = np.broadcast_to(good_rows(problem.a, problem.b, problem.tolerance), batch)
+    if check and not good.all():
+        return None
+    n, k = problem.cost.n, problem.cost.k
+    flat = _unsolved(problem, good.reshape(math.prod(batch)))
+    a, b = np.broadcast_to(problem.a, (*batch, n)), np.broadcast_to(problem.b, (*batch, k))
+    kernels: dict[float, Any] = {}
+    rows = np.flatnonzero(flat.good)
+    step = max(64, CHUNK // (n + k))
+    for first in range(0, len(rows), step):
+        part = rows[first : first + step]
+        where = np.unravel_index(part, batch) if batch else np.newaxis
+        p, q = (x[where].astype(np.float64) for x in (a, b))
+        start = None if problem.start is None else (problem.start[0][where], problem.start[1][where])
+        _solve_rows(problem, kernels, p, q, start, flat, part)
+    return Solution(*(x.reshape((*batch, *x.shape[1:])) if isinstance(x, np.ndarray) else x for x in flat))
+
+
+def combine(arrays: list[np.ndarray], problem: SinkhornProblem, how: int, dtype: Any) -> np.ndarray:
+    """Make one array of three that broadcast to the batch; `how` is DEBIASED, LARGEST or LEAST."""
+    x, y, z = arrays
+    if how == DEBIASED:
+        with np.errstate(over="ignore"):
+            return np.asarray(x - 0.5 * (y + z)).astype(dtype)
+    chosen = np.maximum if how == LARGEST else np.minimum
+    return np.asarray(chosen(chosen(x, y), z))
+
+
+def _unsolved(problem: SinkhornProblem, good: np.ndarray) -> Solution:
+    """Return the answers to rows that nobody has solved."""
+    rows, n, k = len(good), problem.cost.n, problem.cost.k
+
+    def missing(*shape: int) -> np.ndarray:
+        return np.full((rows, *shape), np.nan)
+
+    plan = missing(n, k).astype(problem.dtype) if problem.plan else None
+    return Solution(
+        missing(),
+        missing(),
+        missing(n),
+        missing(k),
+        missing(n),
+        missing(k),
+        np.zeros(rows, np.intp),
+        missing(),
+        np.zeros(rows, bool),
+        plan,
+        good,
+    )
+
+
+def _kernel(problem: SinkhornProblem, reg: float) -> Any:
+    """Return the Gibbs kernel of a reg: an operator, or for the scaling method its matrix, transposed and times cost."""
+    cost = problem.cost
+    if cost.space is not None:
+        return SpaceKernel(cost.space, reg, problem.method == "log")
+    matrix = cost.matrix - cost.least
+    if problem.method == "scaling":
+        kernel = np.exp(matrix / -reg)
+        dtype = np.float64 if problem.dtype == np.float64 else np.float32
+        return tiled(kernel.T, kernel, kernel * matrix, dtype=dtype)
+    return (Products if cost.cost_range <= PLAIN_RANGE * reg else StabilizedSums)(matrix, reg)
+
+
+def _solve_rows(
+    problem: SinkhornProblem,
+    kernels: dict[float, Any],
+    a: np.ndarray,
+    b: np.ndarray,
+    start: Any,
+    solution: Solution,
+    part: np.ndarray,
+) -> None:
+    """Solve for rows of float64, stage by stage, and write their answers."""
+    mass_a, mass_b = a.sum(axis=1), b.sum(axis=1)
+    unit = (np.ones(len(a)),) * 2 if problem.normalize else (mass_a, mass_b)
+    rows = Rows(problem, a / mass_a[:, None], b / mass_b[:, None], *unit)
+    f, g = (np.zeros_like(a), np.zeros_like(b)) if start is None else start
+    count = np.zeros(len(a), np.intp)
+    warm = start is not None
+    for reg in problem.stages:
+        if reg not in kernels:
+            kernels[reg] = _kernel(problem, reg)
+        found, cost = _solve_stage(kernels[reg], rows, reg, f / reg, g / reg, warm)
+        f, g = reg * found.f, reg * found.g
+        count += found.n_iter
+        warm = True
+    solution.n_iter[part], solution.error[part] = count, found.error
+    solution.converged[part] = found.error <= problem.tol
+    value, regularised, f_centred, g_centred, *grads = rows.answers(f, g, found.plan_mass, cost)
+    solution.value[part], solution.regularised[part] = value, regularised
+    solution.f[part], solution.g[part] = f_centred, g_centred
+    sides = ((solution.grad_a, rows.p, mass_a), (solution.grad_b, rows.q, mass_b))
+    for own, (grad, p, mass) in zip(grads, sides, strict=True):
+        if problem.normalize:
+            own = (own - np.einsum("ri,ri->r", own, p)[:, None]) / mass[:, None]
+        if problem.unbalanced is None:
+            own = own - own.mean(axis=1, keepdims=True)
+        grad[part] = own
+    if solution.plan is not None:
+        rows.write_plan(solution.plan, part, f, g)
+
+
+def _solve_stage(
+    kernel: Any, rows: Rows, reg: float, f: np.ndarray, g: np.ndarray, warm: bool
+) -> tuple[Iterate, np.ndarray]:
+    """Solve for one reg from potentials over reg; return the last iterate and the costs of the plans of p and q."""
+    problem = rows.problem
+    least = problem.cost.least / reg
+    if isinstance(kernel, tuple):
+        state: Any = Scalings(kernel, rows.p, rows.q, f - least, g)
+    else:
+        damping = 0.0 if problem.unbalanced is None else reg / problem.unbalanced
+        offset = (rows.log_ratio - least, -rows.log_ratio - least)
+        state = Logarithms(kernel, rows.p, rows.q, offset, damping, f, g)
+    if problem.same:
+        found = solve_same(state, problem.tol, problem.max_iter)
+    else:
+        found = solve_different(state, problem.tol, problem.max_iter, warm)
+    if isinstance(kernel, tuple):
+        weight_p, weight_q = ((p * np.exp(x)).astype(state.dtype) for p, x in ((rows.p, found.f), (rows.q, found.g)))
+        cost = np.einsum("ri,ri->r", kernel[2].product(weight_p), weight_q, dtype=np.float64)
+        return found._replace(f=found.f + least), cost
+    with np.errstate(divide="ignore"):
+        return found, kernel.transport_cost(np.log(rows.p) + (found.f - least), np.log(rows.q) + found.g)
+
+
+class Rows:
+    """Rows p and q of mass 1, and the masses that the answers are for."""
+
+    def __init__(
+        self, problem: SinkhornProblem, p: np.ndarray, q: np.ndarray, mass_a: np.ndarray, mass_b: np.ndarray
+    ) -> None:
+        self.problem, self.p, self.q, self.mass_a, self.mass_b = problem, p, q, mass_a, mass_b
+        self.scale = np.sqrt(mass_a) * np.sqrt(mass_b)  # the mass of R
+        self.log_ratio = 0.5 * np.log(mass_b / mass_a) if problem.unbalanced is not None else np.zeros(len(p))
+
+    def answers(self, f: np.ndarray, g: np.ndarray, plan_mass: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return value, regularised value, potentials and gradients for potentials f and g.
+
+        `plan_mass` is the mass of their plan over that of a, `cost` its transport cost, the smallest cost left out.
+        """
+        reg, price = self.problem.reg, self.problem.unbalanced
+        value = self.scale * (cost + self.problem.cost.least * plan_mass * np.exp(-self.log_ratio))
+        if price is None:
+            shift = f.mean(axis=1, keepdims=True)
+            f, g = f - shift, g + shift
+            both = np.einsum("ri,ri->r", self.p, f) + np.einsum("ri,ri->r", self.q, g)
+            return value, self.scale * (both - reg * (plan_mass - 1.0)), f, g, f, g
+        gone = [-np.expm1(-x / price) for x in (f, g)]
+        plan = self.mass_a * plan_mass
+        regularised = -reg * (plan - self.scale)
+        grads = []
+        for p, mass, part in ((self.p, self.mass_a, gone[0]), (self.q, self.mass_b, gone[1])):
+            regularised = regularised + price * mass * np.einsum("ri,ri->r", p, part)
+            # R depends on a through its entries and its mass; the plan itself is optimal, so it may be held fixed.
+            grads.append(reg * ((self.scale + plan) / (2.0 * mass) - 1.0)[:, None] + (reg + price) * part)
+        return value, regularised, f, g, *grads
+
+    def write_plan(self, plan: np.ndarray, part: np.ndarray, f: np.ndarray, g: np.ndarray) -> None:
+        """Write the plans of f and g into the rows `part` of `plan`."""
+        found = self.problem.cost
+        cost = found.matrix if found.space is None else found.space.cost_matrix()
+        for row in range(len(f)):
+            exponent = (f[row][:, None] + g[row] - cost) / self.problem.reg
+            plan[part[row]] = self.scale[row] * self.p[row][:, None] * np.exp(exponent) * self.q[row]

@@ -1,0 +1,203 @@
+"""From the arrays of a problem to compiled kernels: rows, scratch, threads.
+
+Kernels read rows of float32 or float64 whose columns lie side by side. Leading axes are flattened without a copy: axes
+that are evenly strided in every array are merged, and the rest becomes a loop, so a broadcast target is never copied.
+Rows of another dtype, or with scattered columns, are staged: some hundred kilobytes at a time are converted, computed
+and written back while they are in cache.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import typeof, types
+
+from ... import threads
+from ...arrays.strides import row_blocks
+from ...problems import EMDProblem
+from ..compilation import array, entry
+from ..simd.lanes import WIDTH
+from . import chain, kernels, matching, ring, tree
+
+SPACES = {"chain": chain, "ring": ring, "tree": tree}
+SCRATCH = array(np.float64, 1, "C")
+FLAGS = {"gradient": (types.intp, types.intp)}
+STAGED = 1 << 15  # numbers of a row block that is converted at a time: 256 KiB of float64
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+_kept = threading.local()
+
+
+class LaunchConfig(NamedTuple):
+    """A compiled kernel, the arrays of a space, and how many float64 numbers of scratch the kernel needs."""
+
+    kernel: Callable[..., None]
+    factors: Callable[..., None] | None
+    space: Any
+    scratch: int
+
+
+def solve(problem: EMDProblem, kernel: str, flags: tuple[int, ...], values: np.ndarray, out: Any) -> None:
+    """Run a kernel on all rows of a problem; it writes `values` (...) and, where there is one, `out` (..., n or m)."""
+    a, b, batch = problem.a, problem.b, values.shape
+    classes = problem.logits and b.dtype.kind in "iu"
+    if classes:
+        b = b.astype(np.int64, copy=False)
+    shapes = (batch + a.shape[-1:], batch if classes else batch + b.shape[-1:])
+    arrays = [x if x.shape == shape else np.broadcast_to(x, shape) for x, shape in zip((a, b), shapes, strict=True)]
+    arrays += [values] if out is None else [values, out]
+    for block in row_blocks(batch, arrays):
+        _solve_rows(problem, kernel, flags, *block)
+
+
+def _solve_rows(
+    problem: EMDProblem,
+    kernel: str,
+    flags: tuple[int, ...],
+    a: np.ndarray,
+    b: np.ndarray,
+    values: np.ndarray,
+    out: np.ndarray | None = None,
+) -> None:
+    rows = len(values)
+    dtype = FLOAT32 if a.dtype.itemsize <= 4 and a.dtype.kind == "f" else FLOAT64
+    config = _config(problem, kernel, dtype, b.ndim == 1)
+    staged = [not _is_direct(x, dtype) for x in (a, b, values, out)]
+    staged[1] &= b.ndim > 1
+    columns = max(1, *(x.shape[-1] for x in (a, b, out) if x is not None and x.ndim == 2))
+    block = rows
+    if any(staged) or any(problem.normalized):
+        block = max(WIDTH, STAGED // columns // WIDTH * WIDTH)
+
+    def work(first: int, last: int) -> None:
+        buffer = scratch(config.scratch)
+        for start in range(first, last, block):
+            part = slice(start, min(start + block, last))
+            a_part = np.ascontiguousarray(a[part], dtype) if staged[0] else a[part]
+            b_part = np.ascontiguousarray(b[part], dtype) if staged[1] else b[part]
+            count = len(a_part)
+            values_part = np.empty(count, dtype) if staged[2] else values[part]
+            written = (values_part,)
+            if out is not None:
+                written += (np.empty((count, out.shape[1]), dtype) if staged[3] else out[part],)
+            factors = [_factors(config, x, on) for x, on in zip((a_part, b_part), problem.normalized, strict=True)]
+            config.kernel(
+                a_part,
+                b_part,
+                *factors,
+                config.space,
+                problem.rho,
+                problem.tolerance,
+                *flags,
+                *written,
+                buffer,
+                0,
+                count,
+            )
+            if staged[2]:
+                _round(values_part, values[part])
+            if out is not None and staged[3]:
+                _round(written[1], out[part])
+
+    size = rows * columns * (1 if problem.rho in (1.0, 2.0) else threads.POWER)
+    if size < threads.PARALLEL:
+        work(0, rows)
+    else:
+        threads.share(work, rows, WIDTH, size)
+
+
+def _factors(config: LaunchConfig, x: np.ndarray, normalized: bool) -> np.ndarray | None:
+    """Return what rows are multiplied by so that their mass is 1, or None where they stay as they are."""
+    if not normalized or config.factors is None:
+        return None
+    factors = np.empty(len(x))
+    config.factors(x, factors, 0, len(x))
+    return factors
+
+
+def _round(exact: np.ndarray, out: np.ndarray) -> None:
+    """Write to an array of fewer digits; what is too large for it becomes infinite, as it does in arithmetic."""
+    with np.errstate(over="ignore"):
+        out[...] = exact
+
+
+def _is_direct(x: np.ndarray | None, dtype: np.dtype) -> bool:
+    """Whether a kernel can read or write the array as it lies."""
+    if x is None:
+        return True
+    columns = x.ndim == 1 or x.shape[1] <= 1 or x.strides[1] == dtype.itemsize
+    return x.dtype == dtype and x.flags.aligned and columns
+
+
+def scratch(size: int) -> np.ndarray:
+    """Return a float64 vector aligned to a cache line; a thread keeps a small one for its next call."""
+    buffer: np.ndarray | None = getattr(_kept, "buffer", None)
+    if buffer is None or len(buffer) < size:
+        spare = threads.ALIGNMENT // 8
+        raw = np.empty(size + spare)
+        start = -(raw.ctypes.data // 8) % spare
+        buffer = raw[start : start + size]
+        if size <= threads.KEPT:
+            _kept.buffer = buffer
+    return buffer
+
+
+def _config(problem: EMDProblem, kernel: str, dtype: np.dtype, classes: bool) -> LaunchConfig:
+    """Return the launch configuration for rows of float32 or float64, and a target of classes or rows.
+
+    It is kept with the space, since making numba's types anew would take longer than a small job.
+    """
+    literal = int(problem.rho) if problem.rho in (1.0, 2.0) else 0
+    key = ("cpu", kernel, dtype.char, literal, problem.normalized, classes)
+    found: LaunchConfig | None = problem.space.kept.get(key)
+    if found is None:
+        found = problem.space.kept[key] = _make_config(problem, kernel, dtype, literal, classes)
+    return found
+
+
+def _make_config(problem: EMDProblem, kernel: str, dtype: np.dtype, literal: int, classes: bool) -> LaunchConfig:
+    space = prepared(problem.space)
+    rows, vector, factor = array(dtype, 2), array(dtype, 1), array(np.float64, 1)
+    signature = (
+        rows,
+        array(np.int64, 1) if classes else rows,
+        *(factor if normalized else types.none for normalized in problem.normalized),
+        typeof(space),
+        types.literal(literal) if literal else types.float64,
+        types.float64,
+        *FLAGS.get(kernel, ()),
+        *((vector,) if kernel == "value" else (vector, rows)),
+        SCRATCH,
+        types.intp,
+        types.intp,
+    )
+    return LaunchConfig(
+        entry(getattr(kernels, kernel), signature),
+        entry(kernels.factors, (rows, factor, types.intp, types.intp)) if any(problem.normalized) else None,
+        space,
+        (2 if kernel == "logits" else 1) * space.slots * WIDTH,
+    )
+
+
+def prepared(space: Any) -> Any:
+    """Return what kernels read of a space, which is kept with it."""
+    if "cpu" not in space.kept:
+        space.kept["cpu"] = SPACES[space.kind].prepare(space.arrays, space.n)
+    return space.kept["cpu"]
+
+
+def match(
+    difference: np.ndarray,
+    up: np.ndarray,
+    place: np.ndarray,
+    source: np.ndarray,
+    sink: np.ndarray,
+    amount: np.ndarray,
+) -> int:
+    """Match surplus and deficit along a tree, see `matching.match`; return how many entries were written."""
+    index, number = array(np.intp, 1), array(np.float64, 1)
+    kernel = entry(matching.match, (number, index, index, index, index, number))
+    return int(kernel(difference, up, place, source, sink, amount))

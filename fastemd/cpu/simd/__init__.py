@@ -1,0 +1,1 @@
+"""Vector registers: eight rows side by side, as float64."""

@@ -1,0 +1,1 @@
+"""Sinkhorn's iteration on a GPU."""

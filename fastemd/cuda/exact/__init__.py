@@ -1,0 +1,1 @@
+"""The exact and the relaxed distance on a GPU."""

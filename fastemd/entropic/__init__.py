@@ -1,0 +1,1 @@
+"""Entropic transport: validation, one call of a backend, the answer."""

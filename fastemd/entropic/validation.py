@@ -1,0 +1,194 @@
+"""Validation of the arguments of Sinkhorn's functions.
+
+Each error text names the argument, what came, what is needed, and the mend.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..arrays import bad_rows, device, inputs, placement
+from ..arrays.device import AnyArray, DeviceArray
+from ..problems import Cost
+from ..spaces.base import Space
+
+METHODS = ("auto", "log", "scaling")
+MASSES = ("equal", "normalize")
+FINEST = 1e-12  # smallest reg over the cost range: below, float64 knows no digit of cost / reg
+
+
+def cost_of(cost_or_space: Any) -> Cost:
+    """Return the cost of a space or matrix."""
+    if isinstance(cost_or_space, Space):
+        space: Any = cost_or_space
+        return Cost(space, None, space.n, space.n, float(space.diameter), 0.0)
+    cost = device.to_host(inputs.as_array(cost_or_space, "cost_or_space"))
+    if cost.dtype.kind not in "iuf" or cost.dtype.itemsize > 8:
+        raise TypeError(
+            f"cost_or_space has dtype {cost.dtype}. Needed: a Chain, Ring or Tree, or a matrix of real numbers; try "
+            "cost.astype(numpy.float64)."
+        )
+    if cost.ndim != 2 or cost.size == 0:
+        raise ValueError(
+            f"cost_or_space has shape {cost.shape}. Needed: a matrix of shape (n, k), the cost of carrying a unit from "
+            "bin i of a to bin j of b; one matrix serves the whole batch."
+        )
+    matrix = cost.astype(np.float64)
+    bad = ~np.isfinite(matrix)
+    if bad.any():
+        i, j = bad_rows.first_row(bad)
+        raise ValueError(
+            f"cost_or_space[{i}, {j}] is {matrix[i, j]}. Needed: finite costs, which may be negative; forbid a pair by "
+            "a cost larger than all others together."
+        )
+    least, most = float(matrix.min()), float(matrix.max())
+    if not math.isfinite(most - least):
+        raise ValueError("cost_or_space spans more than float64 holds. Needed: a finite span; divide it by a constant.")
+    return Cost(None, matrix, matrix.shape[0], matrix.shape[1], most - least, least)
+
+
+def check_symmetric(cost: Cost) -> None:
+    """Raise unless a histogram can be compared with itself under this cost."""
+    if cost.matrix is None:
+        return
+    if cost.n != cost.k:
+        raise ValueError(
+            f"cost_or_space has shape {cost.matrix.shape}. Needed for a divergence, which also compares a with a and "
+            "b with b: a square matrix; use sinkhorn for bins of two kinds."
+        )
+    off = cost.matrix != cost.matrix.T
+    if off.any():
+        i, j = bad_rows.first_row(off)
+        raise ValueError(
+            f"cost_or_space[{i}, {j}] is {cost.matrix[i, j]:.9g} and cost_or_space[{j}, {i}] is "
+            f"{cost.matrix[j, i]:.9g}. Needed for a divergence: a symmetric cost; try (cost + cost.T) / 2."
+        )
+
+
+def histogram(x: Any, name: str, bins: int, axis: str) -> AnyArray:
+    """Return `x` as an array (..., bins)."""
+    array = inputs.real_array(x, name)
+    if array.ndim == 0 or array.shape[-1] != bins:
+        raise ValueError(
+            f"{name} has shape {array.shape}. Needed: {bins} bins in its last axis, as many as cost_or_space has "
+            f"{axis}; bins go last, rows first."
+        )
+    return array
+
+
+def positive(x: Any, name: str, means: str) -> float:
+    """Return a finite positive number."""
+    try:
+        if isinstance(x, str | bytes | bool | np.bool_):
+            raise TypeError
+        number = float(x)
+    except TypeError:
+        raise TypeError(f"{name} is {x!r}. Needed: a number above 0, {means}.") from None
+    if not 0.0 < number < math.inf:
+        raise ValueError(f"{name} is {x!r}. Needed: a finite number above 0, {means}.")
+    return number
+
+
+def strength(reg: Any, cost: Cost) -> float:
+    """Return `reg`, if cost / reg can be told apart."""
+    number = positive(
+        reg, "reg", "the strength of the entropy, in the unit of the cost; try 0.01 to 0.1 of the largest cost"
+    )
+    if number < FINEST * cost.cost_range:
+        raise ValueError(
+            f"reg is {number:g} and costs differ by up to {cost.cost_range:g}. Needed: at least {FINEST:g} of that; the "
+            "limit of small reg is the exact distance, fastemd.emd."
+        )
+    return number
+
+
+def iterations(max_iter: Any) -> int:
+    """Return `max_iter` as an int of at least 0."""
+    try:
+        if isinstance(max_iter, bool):
+            raise TypeError
+        number = operator.index(max_iter)
+    except TypeError:
+        raise TypeError(f"max_iter is {max_iter!r}. Needed: a whole number of iterations, such as 10_000.") from None
+    if number < 0:
+        raise ValueError(f"max_iter is {number}. Needed: at least 0 iterations.")
+    return number
+
+
+def scaling_factor(epsilon_scaling: Any) -> float:
+    """Return the factor by which reg falls from stage to stage; 0 for a single stage."""
+    if isinstance(epsilon_scaling, bool | np.bool_):
+        return 0.5 if epsilon_scaling else 0.0
+    number = positive(epsilon_scaling, "epsilon_scaling", "below 1, by which reg falls; or True for 0.5, or False")
+    if number >= 1.0:
+        raise ValueError(
+            f"epsilon_scaling is {number:g}. Needed: a factor below 1, by which reg falls; True stands for 0.5."
+        )
+    return number
+
+
+def potentials_pair(
+    potentials: Any, shapes: tuple[tuple[int, ...], tuple[int, ...]], like: AnyArray
+) -> tuple[AnyArray, AnyArray] | None:
+    """Return the potentials to begin with, beside a histogram: in host memory as float64 of the shapes of f and g."""
+    if potentials is None:
+        return None
+    if not isinstance(potentials, tuple | list) or len(potentials) != 2:
+        raise TypeError(
+            f"potentials is of type {type(potentials).__name__}. Needed: a pair (f, g), such as another result's "
+            ".potentials."
+        )
+    f, g = (_potential(x, f"potentials[{i}]", shapes[i], like) for i, x in enumerate(potentials))
+    return f, g
+
+
+def _potential(x: Any, name: str, shape: tuple[int, ...], like: AnyArray) -> AnyArray:
+    on_device = isinstance(like, DeviceArray)
+    array = inputs.as_array(x, name) if on_device else inputs.host_array(x, name)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} has dtype {array.dtype}. Needed: real numbers.")
+    try:
+        fits = np.broadcast_shapes(array.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{name} has shape {array.shape}. Needed: one that broadcasts to {shape}.")
+    if isinstance(array, DeviceArray):
+        placement.check_same_device(like, array, ("a", name))
+        return array
+    check_finite(array, name)
+    return device.to_device(like, array) if on_device else np.broadcast_to(array, shape).astype(np.float64)
+
+
+def check_finite(array: np.ndarray, name: str) -> None:
+    """Raise unless all numbers of an array are finite."""
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} is not finite throughout. Needed: finite numbers; or leave potentials out.")
+
+
+def check_rows(a: np.ndarray, b: np.ndarray, tolerance: float | None) -> None:
+    """Raise ValueError for the first bad row."""
+    for x, name in ((a, "a"), (b, "b")):
+        bad_rows.check_rows(x, name)
+        mass = x.sum(axis=-1, dtype=np.float64)
+        empty = np.asarray(~((np.finfo(np.float64).tiny <= mass) & (mass < np.inf)))
+        if empty.any():
+            row = bad_rows.first_row(empty)
+            raise ValueError(
+                f"{name}{bad_rows.row_label(row)} has mass {mass[row]:g}. Needed: a positive and finite mass; drop the row, or add "
+                f"a little to each bin; {bad_rows.ELSE}."
+            )
+    if tolerance is None:
+        return
+    mass_a, mass_b = np.broadcast_arrays(*(x.sum(axis=-1, dtype=np.float64) for x in (a, b)))
+    unequal = ~(abs(mass_a - mass_b) <= tolerance * np.maximum(mass_a, mass_b))
+    row = bad_rows.first_row(unequal)
+    raise ValueError(
+        f"a and b have masses {mass_a[row]:.9g} and {mass_b[row]:.9g}{bad_rows.row_label(row)}. Needed: equal masses, within "
+        f"{tolerance:.2g} of the larger; mass='normalize' divides each row by its mass, unbalanced=... lets the plan's "
+        f"marginals differ from a and b; {bad_rows.ELSE}."
+    )

@@ -1,0 +1,76 @@
+"""Validation of the arguments of a call, data aside.
+
+Each error text names the argument, what came, what is needed, and the mend.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from typing import Any
+
+from ..arrays import inputs
+from ..arrays.device import AnyArray
+from ..arrays.placement import conversion
+from ..spaces.base import Space
+
+MASSES = ("equal", "normalize", "root")
+PLAN_MASSES = ("equal", "normalize")
+WRT = ("a", "b", "both", "length")
+
+
+def space_of(space: Any) -> Space:
+    """Return `space`, if it is one."""
+    if not isinstance(space, Space):
+        raise TypeError(
+            f"space is of type {type(space).__name__}. Needed: a fastemd.Chain, Ring or Tree, such as fastemd.Chain(n)."
+        )
+    return space
+
+
+def mass_policy(mass: Any, space: Space, choices: Collection[str] = MASSES) -> str:
+    """Return `mass`, if it is a policy that the space has."""
+    policy = inputs.one_of(mass, choices, "mass")
+    if policy == "root" and space.kind == "ring":
+        raise ValueError("mass is 'root' on a Ring, which has no root. Needed: 'equal' or 'normalize'.")
+    return policy
+
+
+def exponent(rho: Any) -> float:
+    """Return `rho` as a float, which is finite and at least 1."""
+    try:
+        if isinstance(rho, str | bytes):  # float would read them
+            raise TypeError
+        number = float(rho)
+    except TypeError:
+        raise TypeError(f"rho is {rho!r}. Needed: a number of at least 1; rho=1 is the exact distance.") from None
+    except OverflowError:
+        number = math.inf
+    if not 1.0 <= number < math.inf:
+        raise ValueError(f"rho is {rho}. Needed: a finite number of at least 1; rho=1 is the exact distance.")
+    return number
+
+
+def options(space: Any, rho: Any, mass: Any, choices: Collection[str] = MASSES) -> tuple[Space, float, str]:
+    """Return space, exponent and mass policy, if they are valid."""
+    space = space_of(space)
+    policy = mass_policy(mass, space, choices)
+    return space, exponent(rho), policy
+
+
+def logits_and_target(logits: Any, target: Any, space: Space) -> tuple[AnyArray, AnyArray, bool]:
+    """Return logits (..., n), their target, and whether it holds class indices (...) or histograms (..., n)."""
+    z = inputs.as_array(logits, "logits")
+    if z.dtype.kind in "iu":
+        raise TypeError(f"logits has dtype {z.dtype}. Needed: floats; try {conversion('logits', z, 'float32')}.")
+    z = inputs.histograms(z, "logits", space)
+    y = inputs.as_array(target, "target")
+    classes = y.dtype.kind in "iu"
+    return z, y if classes else inputs.histograms(y, "target", space), classes
+
+
+def output_pair(out: Any) -> tuple[Any, Any]:
+    """Return `out` as the pair of arrays that receives the two gradients of wrt="both"."""
+    if not isinstance(out, tuple | list) or len(out) != 2:
+        raise TypeError(f"out is of type {type(out).__name__}. Needed with wrt='both': a pair of arrays, for a and b.")
+    return out[0], out[1]

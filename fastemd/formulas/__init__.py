@@ -1,0 +1,1 @@
+"""Formulas of numbers, which both backends compile: numbers in, numbers out, and no import of the package."""

@@ -1,0 +1,152 @@
+"""What a backend is asked and what it answers.
+
+A call builds one problem, and `backend.solve` takes it on the CPU and on a GPU alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .spaces.base import Space
+
+# Largest cost range over reg whose exponentials stay normal numbers of a dtype, also when squared.
+SAFE_RANGE = {"float16": 35.0, "bfloat16": 35.0, "float32": 35.0, "float64": 280.0}
+# Largest cost range over reg of sums of plain float64: they stay above exp(-300) times the largest weight.
+PLAIN_RANGE = 300.0
+
+
+class EMDProblem(NamedTuple):
+    """Rows of histograms on a space, and how they are compared.
+
+    Parameters
+    ----------
+    a, b : ndarray or DeviceArray, shapes (..., n)
+        Histograms; with `logits`, logits and either class indices (...) or histograms (..., n).
+    batch : tuple of int
+        The shape that the leading axes broadcast to.
+    dtype : numpy.dtype or BFLOAT16
+        Of the answer.
+    space : Chain, Ring or Tree
+    rho : float
+        Exponent of the flow.
+    mass : str
+        The mass policy.
+    tolerance : float
+        By how much, relative to the larger, the masses of a pair may differ.
+    normalized : pair of bool
+        Which of the two is divided by its mass.
+    logits : bool
+        Whether a holds logits.
+    """
+
+    a: Any
+    b: Any
+    batch: tuple[int, ...]
+    dtype: Any
+    space: Space
+    rho: float
+    mass: str
+    tolerance: float
+    normalized: tuple[bool, bool]
+    logits: bool = False
+
+
+class Cost(NamedTuple):
+    """The cost of moving a unit from bin i of a (n bins) to bin j of b (k bins): a distance on a space, or a matrix.
+
+    Parameters
+    ----------
+    space : Chain, Ring or Tree, or None
+    matrix : ndarray or DeviceArray, shape (n, k), float64, or None
+    n, k : int
+    cost_range : float
+        The largest cost less the smallest.
+    least : float
+        The smallest cost.
+    """
+
+    space: Any
+    matrix: Any
+    n: int
+    k: int
+    cost_range: float
+    least: float
+
+
+class SinkhornProblem(NamedTuple):
+    """Rows of histograms, a cost, and how Sinkhorn's iteration is run on them.
+
+    Parameters
+    ----------
+    a, b : ndarray or DeviceArray, shapes (..., n) and (..., k)
+    batch : tuple of int
+        The shape that the leading axes broadcast to.
+    dtype : numpy.dtype or BFLOAT16
+        Of the histograms, float64 for integers: it decides the precision of the iteration.
+    answer : numpy.dtype or BFLOAT16
+        Of the arrays that a backend on a device writes; on the CPU answers are float64.
+    cost : Cost
+    reg : float
+    stages : tuple of float
+        The regs to solve for in turn: `reg` is the last, and the only one without epsilon scaling.
+    max_iter : int
+        For each stage.
+    tol : float
+        Marginal error at which a row has converged.
+    unbalanced : float or None
+        Price of marginals that differ from a and b.
+    method : str
+        "scaling" or "log".
+    normalize : bool
+        Whether rows are divided by their mass.
+    tolerance : float or None
+        By how much the masses of a pair may differ, relative to the larger; None: by anything.
+    start : pair of ndarray or DeviceArray, shapes (..., n) and (..., k), or None
+        Potentials to begin with.
+    plan : bool
+        Whether the plan is wanted.
+    same : bool
+        Whether b is a, under a symmetric cost.
+    """
+
+    a: Any
+    b: Any
+    batch: tuple[int, ...]
+    dtype: Any
+    answer: Any
+    cost: Cost
+    reg: float
+    stages: tuple[float, ...]
+    max_iter: int
+    tol: float
+    unbalanced: float | None
+    method: str
+    normalize: bool
+    tolerance: float | None
+    start: tuple[Any, Any] | None = None
+    plan: bool = False
+    same: bool = False
+
+
+class Solution(NamedTuple):
+    """Answers to the rows (...) of a `SinkhornProblem`, as `fastemd.results.SinkhornResult` names them.
+
+    Arrays are float64 ndarrays on the CPU, `DeviceArray`s on a device. `good` says which rows are pairs of histograms;
+    it is None on a device, where the answers of other rows are NaN.
+    """
+
+    value: Any
+    regularised: Any
+    f: Any
+    g: Any
+    grad_a: Any
+    grad_b: Any
+    n_iter: Any
+    error: Any
+    converged: Any
+    plan: Any
+    good: Any = None
+
+
+# How `combine` makes one array of three: x - (y + z) / 2, the largest, or the least of them.
+DEBIASED, LARGEST, LEAST = 0, 1, 2

@@ -1,0 +1,265 @@
+"""The values of rows as an operation that torch can differentiate, map and compile.
+
+One set of functions makes three doors. An old-fashioned `autograd.Function`, which weighs and sums the rows as well,
+takes the least time and serves eager code. One that torch.func can transform serves its transforms. The custom
+operator ``fastemd::emd`` serves torch.compile, which wants to know what comes out without running it; a space is no
+argument that an operator may have, so it gets the name of one in a registry.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..exact.api import emd_value_and_grad, emd_with_logits
+from ..spaces import Chain, Ring, Tree
+from ..spaces.base import Space
+from . import validation
+from .reduction import Habits
+from .second_derivative import Scaled, scale
+
+_named: dict[str, Space] = {}  # while the process lives, since compiled graphs hold the names
+
+
+def loss_of_rows(
+    input: Tensor, target: Tensor, lengths: Tensor | None, space: Space, habits: Habits, options: tuple[Any, ...]
+) -> Tensor:
+    """Return the loss of rows: classes last in `input`, class indices or histograms in `target`.
+
+    `options` are rho, from_logits, label_smoothing and check. With from_logits there are no lengths, and a target that
+    requires no grad. 16-bit rows give a loss in float32.
+    """
+    compiling = torch.compiler.is_compiling()
+    if not compiling and (habits.weight is None or not (habits.weight.requires_grad or target.requires_grad)):
+        try:
+            return _Loss.apply(input, target, lengths, habits, (space, *options))
+        except RuntimeError:  # in a transform of torch.func, which refuses it before it runs
+            pass
+    target, reduction = habits.reduced(target, _wide(input.dtype))
+    if compiling:
+        return reduction.of(_operator(input, target, lengths, name_of(space), *options)[0])
+    return reduction.of(_Rows.apply(input, target, lengths, space, *options)[0])
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype of values: float32 for 16-bit floats, lest a loss that is scaled up for them overflows."""
+    return torch.float32 if dtype.itemsize == 2 else dtype
+
+
+@torch.compiler.assume_constant_result
+def name_of(space: Space) -> str:
+    """Return the name under which the operator finds the space: a digest of its content, so it outlives the process."""
+    name: str | None = space.kept.get("torch name")
+    if name is None:
+        name = space.kept["torch name"] = hashlib.blake2b(pickle.dumps(space), digest_size=16).hexdigest()
+        _named[name] = space
+    return name
+
+
+# --- One row after another --------------------------------------------------------------------------------------------
+
+
+def _answers(
+    input: Tensor,
+    target: Tensor,
+    lengths: Tensor | None,
+    space: Space | str,
+    rho: float,
+    from_logits: bool,
+    label_smoothing: float,
+    check: bool,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return values, and the gradients with respect to the input and to lengths."""
+    if from_logits and lengths is not None:
+        raise ValueError(
+            "from_logits is True, and there are lengths. Needed: the softmax of the logits in their place."
+        )
+    home = _named[space] if isinstance(space, str) else space
+    here = home if lengths is None else _relaid(home, lengths.detach().cpu().double().numpy().tobytes())
+    aim = target
+    if (label_smoothing or not from_logits) and not target.is_floating_point():
+        aim = (target.unsqueeze(-1) == torch.arange(home.n, device=target.device)).to(input.dtype)
+    if label_smoothing:
+        aim = aim * (1.0 - label_smoothing) + label_smoothing / home.n
+    x, y = _array(input), _array(aim)
+    call = functools.partial(emd_with_logits if from_logits else emd_value_and_grad, x, y, here, rho=rho)
+    try:
+        values, grad = call(check=check)
+    except ValueError as error:
+        _explain(input, target, home, error)
+        values, grad = call(check=False)
+    wide, by_length = _wide(input.dtype), None
+    if lengths is not None:
+        by_length = _tensor(emd_value_and_grad(x, y, here, rho=rho, wrt="length", check=False)[1], wide)
+    return _tensor(values, wide), _tensor(grad, input.dtype), by_length
+
+
+def _array(x: Tensor) -> Any:
+    """Return what fastemd takes without a copy: a numpy view, or the CUDA tensor itself."""
+    if x.requires_grad:
+        x = x.detach()
+    if x.is_cuda:
+        return x
+    return (x.float() if x.dtype == torch.bfloat16 else x).numpy()  # numpy has no bfloat16
+
+
+def _tensor(x: Any, dtype: torch.dtype) -> Tensor:
+    tensor = x if isinstance(x, Tensor) else torch.from_numpy(np.asarray(x))
+    return tensor if tensor.dtype == dtype else tensor.to(dtype)
+
+
+def _explain(input: Tensor, target: Tensor, space: Space, error: ValueError) -> None:
+    """Raise what torch would for a row without an answer, or `error`, unless it is for an input that is not finite."""
+    if not target.is_floating_point() and len(outside := target[(target < 0) | (target >= space.n)]):
+        raise validation.out_of_bounds(int(outside[0]), space) from None
+    if input.isfinite().all():
+        raise ValueError(f"emd_loss, where a is the input and b the target, and masses are 1: {error}") from None
+
+
+@functools.lru_cache(maxsize=8)
+def _relaid(space: Space, lengths: bytes) -> Space:
+    """Return the space with other lengths, float64."""
+    new = np.frombuffer(lengths)
+    if isinstance(space, Tree):
+        return Tree(space.parent, new, space.bins)
+    if isinstance(space, Ring):
+        return Ring(lengths=new)
+    if not (np.isfinite(new).all() and (new > 0).all()):
+        e = int(np.argmin(np.isfinite(new) & (new > 0)))
+        raise ValueError(f"lengths[{e}] is {new[e]}. Needed: finite and above 0 on a Chain; on a Tree they may be 0.")
+    return Chain(positions=np.concatenate([[0.0], np.cumsum(new)]))
+
+
+# --- What autograd, torch.func and the compiler want to know ----------------------------------------------------------
+
+
+def _gradients(
+    g: Any, tensors: Any, found: Any, wanted: tuple[bool, ...], options: tuple[Any, ...], in_place: bool = False
+) -> list[Tensor | None]:
+    """Return gradients with respect to input, target and lengths, from those that were `found` for one row each.
+
+    They can be differentiated, unless they are `found` scaled `in_place`.
+    """
+    space, rho, from_logits, label_smoothing, _ = options
+    if from_logits and wanted[1]:
+        raise RuntimeError("fastemd::emd has no gradient for a target of logits. Needed: the softmax of the logits.")
+    if in_place:
+        grad, by_length = found
+        given = iter(scale(g, grad, by_length, wanted, label_smoothing, in_place=True))
+    else:
+        home = _named[space] if isinstance(space, str) else space
+        given = iter(Scaled.apply(g, *tensors, *found, wanted, home, rho, from_logits, label_smoothing))
+    return [next(given) if want else None for want in wanted]
+
+
+def _number(g: Tensor, factor: Tensor | float) -> float | None:
+    """Return their product as a number where that waits for nothing, which takes less time than a tensor; or None."""
+    if not isinstance(factor, float) or g.dim() or not g.is_cpu:
+        return None
+    try:
+        return g.item() * factor
+    except RuntimeError:  # vmap, for is_grads_batched, has several at once
+        return None
+
+
+class _Loss(torch.autograd.Function):
+    """The loss, all at once."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, input: Tensor, target: Tensor, lengths: Tensor | None, habits: Habits, options: tuple[Any, ...]
+    ) -> Tensor:
+        target, reduction = habits.reduced(target, _wide(input.dtype), known=not target.is_cuda)
+        values, *ctx.found = _answers(input, target, lengths, *options)
+        ctx.options = options
+        ctx.save_for_backward(input, target, lengths)
+        ctx.factor = reduction.factor
+        return reduction.at_once(values)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        tensors = ctx.saved_tensors
+        found = ctx.found or _answers(*tensors, *ctx.options)[1:]  # a graph that is passed again has given them away
+        if last := not torch.is_grad_enabled():
+            ctx.found = None
+        weight = _number(g, ctx.factor) if last else None
+        weight = g * ctx.factor if weight is None else weight
+        given = _gradients(weight, tensors, found, ctx.needs_input_grad[:3], ctx.options, in_place=last)
+        return *given, None, None
+
+
+def _outputs(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """`_answers`, an empty tensor standing for no gradient."""
+    values, grad, by_length = _answers(*args)
+    return values, grad, values.new_empty(0) if by_length is None else by_length
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    ctx.options = inputs[3:]
+    ctx.save_for_backward(*inputs[:3], *output[1:])
+    ctx.mark_non_differentiable(*output[1:])
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx: Any, g: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
+    saved = ctx.saved_tensors
+    nothing = (None,) * 5
+    if g is None:
+        return None, None, None, *nothing
+    return *_gradients(g, saved[:3], saved[3:], ctx.needs_input_grad[:3], ctx.options), *nothing
+
+
+def _mapped(call: Callable[..., Any], info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
+    """`call` under torch.func.vmap: one axis more of rows or, for several metrics, a call for each."""
+    input, target, lengths, *options = args
+    if in_dims[2] is None:
+        moved = [x if d is None else x.movedim(d, 0) for x, d in zip((input, target), in_dims[:2], strict=True)]
+        return call(*moved, lengths, *options), (0, 0, None if lengths is None else 0)
+    each = []
+    for k in range(info.batch_size):
+        x = [x if d is None else x.select(d, k) for x, d in zip(args[:3], in_dims[:3], strict=True)]
+        each.append(call(*x, *options))
+    return tuple(torch.stack(part) for part in zip(*each, strict=True)), (0, 0, 0)
+
+
+class _Rows(torch.autograd.Function):
+    """The values of rows, and two gradients that cannot be differentiated themselves."""
+
+    forward = staticmethod(_outputs)
+    setup_context = staticmethod(_setup)
+    backward = staticmethod(_backward)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
+        return _mapped(_Rows.apply, info, in_dims, *args)
+
+
+_operator = torch.library.custom_op(
+    "fastemd::emd",
+    _outputs,
+    mutates_args=(),
+    schema="(Tensor input, Tensor target, Tensor? lengths, str space, float rho, bool from_logits, "
+    "float label_smoothing, bool check) -> (Tensor, Tensor, Tensor)",
+)
+_operator.register_autograd(_backward, setup_context=_setup)
+_operator.register_vmap(functools.partial(_mapped, _operator))
+
+
+@_operator.register_fake
+def _(input: Tensor, target: Tensor, lengths: Tensor | None, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
+    rows = target.shape[:-1] if target.is_floating_point() else target.shape
+    batch = torch.broadcast_shapes(input.shape[:-1], rows)
+    wide = torch.float32 if input.dtype.itemsize == 2 else input.dtype
+    by_length = (0,) if lengths is None else (*batch, *lengths.shape)
+    return (
+        input.new_empty(batch, dtype=wide),
+        input.new_empty((*batch, input.shape[-1])),
+        input.new_empty(by_length, dtype=wide),
+    )

@@ -1,0 +1,109 @@
+"""What users of the loss hand in, and what a bad call is told: errors of torch's kinds, in torch's words first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..spaces.base import Space
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def checked(
+    input: Any,
+    target: Any,
+    space: Space,
+    reduction: Any,
+    weight: Any,
+    label_smoothing: float,
+    lengths: Any,
+) -> bool:
+    """Look at the metadata of a call, and return whether its target is soft: in the shape of the input."""
+    for name, x in (("input", input), ("target", target), ("weight", weight), ("lengths", lengths)):
+        if x is None and name in ("weight", "lengths"):
+            continue
+        if not isinstance(x, Tensor):
+            raise TypeError(f"emd_loss(): argument '{name}' must be Tensor, not {type(x).__name__}.")
+        if x is not input and x.device != input.device:
+            raise RuntimeError(
+                f"Expected all tensors to be on the same device, but input is on {input.device} and {name} on "
+                f"{x.device}. Needed: one device; try {name}.to(input.device)."
+            )
+    if not input.is_floating_point():
+        raise NotImplementedError(
+            f"\"emd_loss\" not implemented for '{_kind(input)}'. Needed: an input of floats; try input.float()."
+        )
+    _check_shapes(input, target, space)
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"{reduction!r} is not a valid value for reduction. Needed: one of {REDUCTIONS}.")
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    if weight is not None and weight.shape != (space.n,):
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {space.n} classes or no classes but got weight tensor of "
+            f"shape: {list(weight.shape)}. Needed: one number for each bin of {space!r}."
+        )
+    if lengths is not None and (lengths.shape != (space.m,) or not lengths.is_floating_point()):
+        raise RuntimeError(
+            f"Expected lengths of shape [{space.m}] and floating point type, one for each edge of {space!r}, got shape "
+            f"{list(lengths.shape)} and {_kind(lengths)}."
+        )
+    return target.shape == input.shape
+
+
+def _check_shapes(input: Tensor, target: Tensor, space: Space) -> None:
+    """Class indices have the input's shape but for the axis of classes; floats in the input's shape are histograms."""
+    shape, aim = input.shape, target.shape
+    axis = 0 if len(shape) == 1 else 1
+    if not shape or shape[axis] != space.n:
+        found = f"{shape[axis]} classes in axis {axis}" if shape else "a single number"
+        raise ValueError(
+            f"Expected input of {space.n} classes, one for each bin of {space!r}, got {found} (shape {list(shape)}). "
+            "Needed: shape (n,), (N, n) or (N, n, d1, ...)."
+        )
+    if aim == shape:
+        if not target.is_floating_point():
+            raise RuntimeError(
+                f"Expected floating point type for target with class probabilities, got {_kind(target)}. Needed: "
+                "class indices without the axis of classes, or floats."
+            )
+        return
+    needed = (*shape[:axis], *shape[axis + 1 :])
+    if len(shape) > 1 and (not aim or aim[0] != shape[0]):
+        found = aim[0] if aim else "no batch"
+        raise ValueError(
+            f"Expected input batch_size ({shape[0]}) to match target batch_size ({found}). Needed: a target of shape "
+            f"{list(needed)}, or {list(shape)} for histograms."
+        )
+    if aim != needed:
+        raise RuntimeError(
+            f"Expected target size {list(needed)}, got {list(aim)}. Needed: the size of the input without its axis of "
+            f"classes, or {list(shape)} for histograms."
+        )
+    if target.dtype not in (torch.int64, torch.uint8):
+        raise RuntimeError(
+            f"expected target dtype to be Long or Byte, but got {_kind(target)}. Needed: class indices; try "
+            "target.long(); histograms have the shape of the input."
+        )
+
+
+def out_of_bounds(target: int, space: Space) -> IndexError:
+    """Return the error for a class that is the number of no bin."""
+    return IndexError(
+        f"Target {target} is out of bounds. Needed: 0..{space.n - 1}, the bins of {space!r}, or ignore_index."
+    )
+
+
+def learnable(space: Space) -> Tensor:
+    """Return the lengths above 0, of which there has to be one."""
+    lengths = torch.as_tensor(space.lengths[space.lengths > 0])
+    if not len(lengths):
+        raise ValueError(f"{space!r} has no edge of a length above 0. Needed: one at least, for learn_lengths=True.")
+    return lengths
+
+
+def _kind(x: Tensor) -> str:
+    return x.type().rpartition(".")[2].removesuffix("Tensor")

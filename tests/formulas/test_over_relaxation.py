@@ -1,0 +1,36 @@
+"""The pace of Sinkhorn's iteration: the law of one row is that which the CPU has for many rows at once."""
+
+import numpy as np
+import pytest
+
+from fastemd.cpu.entropic import solver
+from fastemd.formulas import over_relaxation
+
+
+def of_one_row(errors):
+    """The over-relaxation after each iteration, by the law of one row."""
+    state = (1.0, over_relaxation.FIRST, float(over_relaxation.WINDOW), np.inf, np.inf, np.inf, np.inf)
+    state = (*state[:-1], over_relaxation.LAST)
+    for count, error in enumerate(errors):
+        state = over_relaxation.adapt(float(count), error, *state)
+        yield state[0]
+
+
+def of_many_rows(errors):
+    """The same, by `Pace`, for the columns of `errors`."""
+    law, omega = solver.Pace(errors.shape[1]), np.ones(errors.shape[1])
+    for count, error in enumerate(errors):
+        law.adapt(count, error, omega)
+        yield omega.copy()
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02, 0.3])
+def test_one_row_is_paced_as_it_is_among_many(noise):
+    rng = np.random.default_rng(0)
+    factors = rng.choice([0.3, 0.9, 0.99, 0.999, 1.05], 200) * np.exp(noise * rng.normal(size=(120, 200)))
+    errors = np.cumprod(factors, axis=0)
+    errors[0] = np.inf
+    together = np.array(list(of_many_rows(errors)))
+    alone = np.array([list(of_one_row(column)) for column in errors.T]).T
+    np.testing.assert_allclose(alone, together, rtol=1e-12, atol=0)
+    assert len(np.unique(together)) > 20

@@ -1,0 +1,244 @@
+"""A device in numba's CUDA simulator: what it lacks, and small blocks, so that small inputs cross every border.
+
+Threads of the simulator are Python threads. Added are the shuffles, the vote and the barrier of a warp, which here has
+4 lanes; and the instructions that read and write memory by address, which here is host memory: that of the arrays of
+`fake_libraries`. An address outside of them, or an odd one, is an error, as it would be a silent one on a device.
+"""
+
+import contextlib
+import ctypes
+import threading
+
+import numpy as np
+
+from fastemd.arrays import driver
+from fastemd.arrays.device import BFLOAT16
+from fastemd.cuda.entropic import launch as entropic_launch
+from fastemd.cuda.entropic import logsumexp, matrix, read_rows, solver, walks, write_rows
+from fastemd.cuda.entropic import ring as windows
+from fastemd.cuda.exact import chain, kernels, launch, multiblock, ring, tree
+from fastemd.cuda.primitives import dtypes, intrinsics, thread_group
+from tests.support.fake_libraries import NumbaArray, from_bfloat16, state, view
+
+WARP, BLOCK, COLUMNS = 4, 16, 4
+GROUP, TILE = 2, 4  # rows of a block in entropic transport, and bins that it shares at a time
+PROCESSORS = 1
+
+
+class Board:
+    """What the lanes of a warp tell each other."""
+
+    def __init__(self):
+        self.said = [None] * WARP
+        self.barrier = threading.Barrier(WARP)
+
+
+_boards = {}
+_lock = threading.Lock()
+
+
+def _exchange(value, partner):
+    """What the lane with the number partner(lane) has said; all lanes of the warp have to speak."""
+    thread = threading.current_thread()
+    warp, lane = divmod(thread.thread_id, WARP)
+    with _lock:
+        board = _boards.setdefault((id(thread._manager), warp), Board())
+    board.said[lane] = value
+    board.barrier.wait(20)
+    other = partner(lane)
+    got = board.said[other] if 0 <= other < WARP else value
+    board.barrier.wait(20)
+    return got
+
+
+def _any(value):
+    found = False
+    for lane in range(WARP):
+        found = _exchange(bool(value), lambda _, lane=lane: lane) or found
+    return found
+
+
+WARP_WORDS = {
+    "shfl_sync": lambda self, mask, value, lane: _exchange(value, lambda _: lane),
+    "shfl_up_sync": lambda self, mask, value, delta: _exchange(value, lambda lane: lane - delta),
+    "shfl_xor_sync": lambda self, mask, value, step: _exchange(value, lambda lane: lane ^ step),
+    "any_sync": lambda self, mask, value: _any(value),
+    "syncwarp": lambda self, mask=intrinsics.ALL: _exchange(None, lambda lane: lane),
+}
+
+
+class Block:
+    """The simulator's manager of a block, with a barrier instead of a loop that asks every thread whether it waits."""
+
+    def __init__(self, kernel, grid, block, debug):
+        self.kernel, self._grid_dim, self._block_dim = kernel, grid, block
+
+    def run(self, point, *arguments):
+        from numba.cuda.simulator.kernel import BlockThread
+
+        count = int(np.prod(self._block_dim))
+        self.barrier = threading.Barrier(count)
+
+        def work():
+            with np.errstate(all="ignore"):
+                self.kernel(*arguments)
+
+        threads = [BlockThread(work, self, point, where, False) for where in np.ndindex(*self._block_dim)]
+        for thread in threads:
+            thread.syncthreads = lambda: self.barrier.wait(20)
+            thread.start()
+        for thread in threads:
+            thread.join()
+        _boards.clear()
+        first = [
+            t.exception for t in threads if t.exception and t.exception[0].__class__ is not threading.BrokenBarrierError
+        ]
+        for error, trace in first or [t.exception for t in threads if t.exception]:
+            raise error.with_traceback(trace)
+
+
+WORDS = {
+    kind: np.dtype(str(kind)) for kind in (*dtypes.PLAIN.values(), intrinsics.types.uint16, intrinsics.types.int32)
+}
+
+
+def _require(address, size):
+    """Raise if bytes do not belong to an array."""
+    for base, *_ in reversed(state.memory):
+        low, high = np.lib.array_utils.byte_bounds(base)
+        if low <= address and address + size <= high:
+            return
+    raise AssertionError(f"{size} bytes at {address:#x} belong to no array")
+
+
+def _number_at(address, dtype, count=1):
+    size = dtype.itemsize * count
+    _require(address, size)
+    wide = min(16, size)
+    if address % wide:
+        raise AssertionError(f"{address:#x} is no multiple of {wide}")
+    return np.frombuffer((ctypes.c_char * size).from_address(address), dtype)
+
+
+def _load(address, like):
+    return _number_at(int(address), WORDS[like])[0]
+
+
+def _load_four(address, like):
+    return tuple(_number_at(int(address), WORDS[like], 4))
+
+
+def _store(address, number):
+    number = np.asarray(number)
+    _number_at(int(address), number.dtype)[...] = number
+
+
+def _store_four(address, *four):
+    four = np.array(four)
+    _number_at(int(address), four.dtype, 4)[...] = four
+
+
+def _towards_zero(x):
+    rounded = np.float32(x)
+    if np.isfinite(x) and abs(np.float64(rounded)) > abs(x):
+        rounded = np.nextafter(rounded, np.float32(0))
+    return rounded
+
+
+INSTRUCTIONS = {
+    "load": _load,
+    "load_four": _load_four,
+    "store": _store,
+    "store_four": _store_four,
+    "plus": lambda x, y: x + y,
+    "float_of_half": lambda bits: np.uint16(bits).view(np.float16).astype(np.float32),
+    "half_of_double": lambda x: np.float16(x).view(np.uint16),
+    "float_of_bits": lambda bits: np.uint32(bits).view(np.float32),
+    "bits_of_float": lambda x: np.float32(x).view(np.uint32),
+    "float_towards_zero": _towards_zero,
+}
+
+
+class Memory:
+    """The driver's side: arrays on the device are arrays of `fake_libraries`."""
+
+    @staticmethod
+    def upload(array, device):
+        return NumbaArray(array.copy(), device)
+
+    @staticmethod
+    def empty(shape, dtype, device):
+        memory = np.full(shape, 77, np.uint16 if dtype is BFLOAT16 else dtype)
+        return NumbaArray(memory, device, BFLOAT16 if dtype is BFLOAT16 else None)
+
+    @staticmethod
+    def fill(x, array):
+        view(x)[...] = array
+
+    @staticmethod
+    def to_host(x):
+        return from_bfloat16(view(x)) if x.dtype is BFLOAT16 else view(x).copy()
+
+    @staticmethod
+    def copy(source, target, size, device, handle):
+        _require(intrinsics, size)
+        _require(source, size)
+        ctypes.memmove(intrinsics, source, size)
+
+    @staticmethod
+    def address_of(array):
+        return array.__cuda_array_interface__["data"][0]
+
+
+DRIVER = {
+    "upload": Memory.upload,
+    "empty": Memory.empty,
+    "copy": Memory.copy,
+    "address_of": Memory.address_of,
+    "to_host": Memory.to_host,
+    "device_of": state.device_of,
+    "device_count": lambda: 1,
+    "multiprocessors": lambda device: PROCESSORS,
+    "on": lambda device: contextlib.nullcontext(),
+    "stream_of": lambda handle: handle,
+    "synchronize": lambda device, handle: None,
+    "fill": Memory.fill,
+}
+
+
+KEPT = [
+    thread_group.team,
+    dtypes.format_of,
+    kernels.build,
+    multiblock.build,
+    logsumexp.segments,
+    walks.along_chain,
+    walks.along_tree,
+    windows.along_ring,
+    solver.build,
+]
+KEPT += [matrix.gibbs, read_rows.opening, write_rows.concluding, write_rows.planning, write_rows.combining]
+
+
+def install(monkeypatch):
+    """Give the simulator what it lacks, and the wing small blocks."""
+    from numba.cuda.simulator import kernel, kernelapi
+
+    for name, word in WARP_WORDS.items():
+        monkeypatch.setattr(kernelapi.FakeCUDAModule, name, word, raising=False)
+    monkeypatch.setattr(kernel, "BlockManager", Block)
+    for name, instruction in INSTRUCTIONS.items():
+        monkeypatch.setattr(intrinsics, name, instruction)
+    for name, word in DRIVER.items():
+        monkeypatch.setattr(driver, name, word)
+    monkeypatch.setattr(intrinsics, "WARP", WARP)
+    monkeypatch.setattr(launch, "BLOCK", BLOCK)
+    monkeypatch.setattr(entropic_launch, "BLOCK", BLOCK)
+    monkeypatch.setattr(entropic_launch, "WALKERS", BLOCK)
+    monkeypatch.setattr(matrix, "ROWS", dict.fromkeys(matrix.ROWS, GROUP))
+    monkeypatch.setattr(matrix, "TILE", TILE)
+    monkeypatch.setattr(matrix, "AHEAD", 2)
+    for room in (chain, ring, tree):
+        monkeypatch.setattr(room, "COLUMNS", COLUMNS)
+    for kept in KEPT:
+        kept.cache_clear()
