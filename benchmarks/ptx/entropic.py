@@ -53,9 +53,8 @@ def _loop(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
 
 
 def _around(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-    from fastemd.cuda.entropic.state import Price
-
     from fastemd.cuda.entropic import read_rows, write_rows
+    from fastemd.cuda.entropic.state import Price
 
     room, a, b, law = _state()
     price, matrix = Price(1.0, 1.0, 1), (1, 1, 1, 1)

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fastemd.cuda.entropic.matrix import ROWS, shared_bytes
-
 from fastemd.cuda.primitives.thread_group import MEETING
 
 from ..harness import tables

@@ -73,7 +73,9 @@ class Variant:
         copy = pickle.loads(pickle.dumps(space))
         row = np.full((1, space.n), 1.0 / space.n, dtype=np.float32)
         call(row, row, copy)
-        ((key, config),) = [(key, config) for key, config in copy.kept.items() if isinstance(config, launch.LaunchConfig)]
+        ((key, config),) = [
+            (key, config) for key, config in copy.kept.items() if isinstance(config, launch.LaunchConfig)
+        ]
         prepared = self._prepare(copy.arrays, copy.n)
         self._fields = tuple(prepared)
         layout = self._layout(**prepared)

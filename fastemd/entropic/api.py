@@ -215,5 +215,5 @@ def sinkhorn_divergence(
         combine([part.error for part in parts], problem, LARGEST, np.dtype(np.float64)),
         combine([part.converged for part in parts], problem, LEAST, np.dtype(bool)),
     ]
-    warn(parts, problem, method, epsilon_scaling, check)
+    warn(parts if 0 not in problem.batch else [pair], problem, method, epsilon_scaling, check)
     return DivergenceResult(*map(answer, found))

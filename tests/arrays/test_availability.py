@@ -49,7 +49,7 @@ class Card(SimpleNamespace):
 
 def seen(monkeypatch, cards, error=None):
     """What is said where numba sees these cards."""
-    target = pytest.importorskip("fastemd.cuda.primitives.intrinsics")
+    target = pytest.importorskip("fastemd.arrays.driver")
     stand_in = SimpleNamespace(is_available=lambda: bool(cards), gpus=cards, cuda_error=lambda: error)
     monkeypatch.setattr(target, "SIMULATED", False)
     monkeypatch.setattr(target, "cuda", stand_in)

@@ -6,10 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastemd as fe
-from fastemd.arrays import placement
+from fastemd.arrays import inputs, placement
 from fastemd.arrays.device import BFLOAT16
 from fastemd.arrays.readers import read
-from fastemd.exact import validation
 from fastemd.spaces import Chain, Ring
 from tests.exact.test_validation import refuses
 from tests.support.fake_backend import machine
@@ -139,8 +138,8 @@ def test_shapes_and_dtypes_are_looked_at_as_in_host_memory():
 
 
 def test_bfloat16_has_a_tolerance_of_its_own():
-    assert validation.tolerated(BFLOAT16, 1) == 2.0**-4
-    assert validation.tolerated(BFLOAT16, 10**9) == np.sqrt(2.0**-7)
+    assert inputs.tolerance(BFLOAT16, 1) == 2.0**-4
+    assert inputs.tolerance(BFLOAT16, 10**9) == np.sqrt(2.0**-7)
 
 
 # --- out= -------------------------------------------------------------------------------------------------------------

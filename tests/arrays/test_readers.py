@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from fastemd.arrays import inputs
 from fastemd.arrays.device import BFLOAT16
 from fastemd.arrays.readers import read
-from fastemd.exact import validation
 from tests.exact.test_validation import refuses
 from tests.support.fake_backend import machine
 from tests.support.fake_libraries import (
@@ -201,9 +201,9 @@ def test_without_cuda_the_reason_is_told(monkeypatch, library):
 @pytest.mark.parametrize("pack", [lambda x: [x, x], lambda x: (x,), lambda x: [[x], [x]]])
 def test_list_of_arrays_on_a_device_is_refused(library, pack):
     packed = pack(MAKERS[library](np.ones(3)))
-    refuses(TypeError, lambda: validation.anywhere(packed, "a"), "of arrays on a CUDA device", "torch.stack")
+    refuses(TypeError, lambda: inputs.as_array(packed, "a"), "of arrays on a CUDA device", "torch.stack")
 
 
 def test_array_of_alone_takes_no_array_on_a_device():
     owner = CupyArray(np.ones(3))
-    refuses(TypeError, lambda: validation.array_of(owner, "cost"), "cost lies on CUDA device 0 (cupy.ndarray)", "get()")
+    refuses(TypeError, lambda: inputs.host_array(owner, "cost"), "cost lies on CUDA device 0 (cupy.ndarray)", "get()")

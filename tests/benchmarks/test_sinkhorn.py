@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from benchmarks.opponents.entropic import Opponent, Problem
 
 import fastemd as fe
 from benchmarks import sinkhorn
+from benchmarks.opponents.entropic import Opponent, Problem
 
 
 @pytest.fixture

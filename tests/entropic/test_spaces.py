@@ -54,7 +54,7 @@ def test_cost_along_edges_is_that_of_the_plan(space, seed, reg, wide):
         plan = np.exp(x[:, :, None] + y[:, None, :] - cost / reg)
     expected = (plan * cost).sum(axis=(1, 2))
     slack = 1e-12 * (1.0 + cost.max() / reg + np.abs(y).max()) * plan.sum(axis=(1, 2)).max()
-    np.testing.assert_allclose(operator.cost(x, y), expected, rtol=0, atol=slack)
+    np.testing.assert_allclose(operator.transport_cost(x, y), expected, rtol=0, atol=slack)
 
 
 @pytest.mark.parametrize("method", ["scaling", "log"])

@@ -176,12 +176,12 @@ def test_inputs_are_not_modified():
 
 
 def test_rows_are_solved_in_parts_where_they_are_many(monkeypatch):
-    from fastemd.cpu.entropic import problem
+    from fastemd.cpu.entropic import launch
 
     rng = np.random.default_rng(1)
     a = rng.dirichlet(np.ones(3), 200)
     whole = fe.sinkhorn(a, B, fe.Chain(3), reg=0.3)
-    monkeypatch.setattr(problem, "CHUNK", 1)
+    monkeypatch.setattr(launch, "CHUNK", 1)
     parts = fe.sinkhorn(a, B, fe.Chain(3), reg=0.3)
     np.testing.assert_array_equal(parts.value, whole.value)
     np.testing.assert_array_equal(parts.grad_a, whole.grad_a)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastemd as fe
-from fastemd.exact import validation
+from fastemd.arrays import inputs
 from fastemd.spaces import Chain, Ring, Tree
 
 PAIRED = [fe.emd, fe.emd_value_and_grad, fe.flow, fe.potential, fe.plan, fe.check]
@@ -249,9 +249,9 @@ def test_logits_or_targets_of_the_wrong_shape_or_kind_are_refused(kind, logits, 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_tolerated_difference_grows_with_the_bins_up_to_the_root_of_epsilon(dtype):
     eps = float(np.finfo(dtype).eps)
-    assert validation.tolerated(np.dtype(dtype), 1) == 8 * eps
-    assert validation.tolerated(np.dtype(dtype), 3) == 24 * eps or dtype == "float16"
-    assert validation.tolerated(np.dtype(dtype), 10**9) == np.sqrt(eps)
+    assert inputs.tolerance(np.dtype(dtype), 1) == 8 * eps
+    assert inputs.tolerance(np.dtype(dtype), 3) == 24 * eps or dtype == "float16"
+    assert inputs.tolerance(np.dtype(dtype), 10**9) == np.sqrt(eps)
 
 
 def test_refused_call_leaves_arrays_as_they_are_and_the_next_call_is_answered():

@@ -18,7 +18,7 @@ def of_one_row(errors):
 
 def of_many_rows(errors):
     """The same, by `Pace`, for the columns of `errors`."""
-    law, omega = solver.Pace(errors.shape[1]), np.ones(errors.shape[1])
+    law, omega = solver.OverRelaxation(errors.shape[1]), np.ones(errors.shape[1])
     for count, error in enumerate(errors):
         law.adapt(count, error, omega)
         yield omega.copy()
