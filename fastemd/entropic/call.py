@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import device, inputs
-from ..arrays.bad_rows import raise_unexplained
+from ..arrays.bad_rows import good_rows, raise_unexplained
 from ..arrays.device import DeviceArray
 from ..problems import PLAIN_RANGE, SAFE_RANGE, Cost, SinkhornProblem, Solution
 from ..results import SinkhornResult, SinkhornWarning
@@ -99,7 +99,9 @@ def backend(on_device: bool) -> Any:
 
 def _raise_bad_row(problem: SinkhornProblem) -> None:
     """Raise ValueError for the first bad row; arrays on a device are copied to host memory."""
-    validation.check_rows(device.to_host(problem.a), device.to_host(problem.b), problem.tolerance)
+    a, b = device.to_host(problem.a), device.to_host(problem.b)
+    if not good_rows(a, b, problem.tolerance).all():
+        validation.check_rows(a, b, problem.tolerance)
     for i, potential in enumerate(problem.start or ()):
         validation.check_finite(device.to_host(potential), f"potentials[{i}]")
     raise_unexplained(np.full(problem.batch, np.nan))
