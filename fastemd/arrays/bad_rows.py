@@ -24,12 +24,12 @@ def check_rows(x: np.ndarray, name: str) -> None:
 
 def check_mass(mass: np.ndarray, name: str) -> None:
     """Raise ValueError if a row cannot be divided by its mass."""
-    none = np.asarray(~((SMALLEST_MASS <= mass) & (mass < np.inf)))
+    none = np.asarray(~((mass >= SMALLEST_MASS) & (mass < np.inf)))
     if none.any():
         row = first_row(none)
         raise ValueError(
-            f"{name}{row_label(row)} has mass {mass[row]:g}, by which mass='normalize' cannot divide. Needed: a mass of "
-            f"at least {SMALLEST_MASS:.1g}, and finite; drop the row, or add a little to each bin; {ELSE}."
+            f"{name}{row_label(row)} has mass {mass[row]:g}, by which mass='normalize' cannot divide. Needed: a mass "
+            f"of at least {SMALLEST_MASS:.1g}, and finite; drop the row, or add a little to each bin; {ELSE}."
         )
 
 
@@ -39,7 +39,7 @@ def good_rows(a: np.ndarray, b: np.ndarray, tolerance: float | None) -> np.ndarr
     good: Any = True
     for x in (a, b):
         mass = x.sum(axis=-1, dtype=np.float64)
-        good = good & (x >= 0).all(axis=-1) & (SMALLEST_MASS <= mass) & (mass < np.inf)
+        good = good & (x >= 0).all(axis=-1) & (mass >= SMALLEST_MASS) & (mass < np.inf)
         masses.append(mass)
     if tolerance is not None:
         with np.errstate(invalid="ignore"):
@@ -51,19 +51,21 @@ def raise_unexplained(values: np.ndarray) -> NoReturn:
     """Raise ValueError for a row that has no answer although no check above objects."""
     row = first_row(np.isnan(values))
     raise ValueError(
-        f"The answer{row_label(row)} is not a number, though every bin is finite: masses overflow float64, or differ by "
-        f"just the tolerance. Needed: smaller masses, or equal ones; divide both histograms by a constant; {ELSE}."
+        f"The answer{row_label(row)} is not a number, though every bin is finite: masses overflow float64, or differ "
+        f"by just the tolerance. Needed: smaller masses, or equal ones; divide both histograms by a constant; {ELSE}."
     )
 
 
 def raise_first(x: np.ndarray, bad: np.ndarray, name: str, needed: str, mend: str) -> NoReturn:
+    """Raise ValueError for the first bad entry of an array."""
     *row, column = first_row(bad)
-    place = ", ".join(map(str, (*row, column)))
+    index = ", ".join(map(str, (*row, column)))
     where = f"row {row[0] if len(row) == 1 else tuple(row)}, bin {column}" if row else f"bin {column}"
-    raise ValueError(f"{name}[{place}] is {x[(*row, column)]} ({where}). Needed: {needed}; {mend}; {ELSE}.")
+    raise ValueError(f"{name}[{index}] is {x[(*row, column)]} ({where}). Needed: {needed}; {mend}; {ELSE}.")
 
 
 def first_row(where: Any) -> tuple[int, ...]:
+    """Return the index of the first entry that is True."""
     return tuple(int(i) for i in np.unravel_index(np.argmax(where), where.shape))
 
 
@@ -74,4 +76,5 @@ def source_row(row: tuple[int, ...], x: np.ndarray) -> tuple[int, ...]:
 
 
 def row_label(row: tuple[int, ...]) -> str:
+    """Return an index as an error text names it."""
     return f"[{', '.join(map(str, row))}] (row {row[0] if len(row) == 1 else row})" if row else ""

@@ -1,7 +1,7 @@
-"""Arrays on a CUDA device: what a call needs to know of one, and how its answer is made in the same library.
+"""Arrays on a CUDA device: their metadata, and new arrays made by the same library.
 
-Nothing here touches a number on a device, and nothing imports numba or a framework: an array's own library is loaded
-already, and the CUDA wing is loaded when the first array comes that lies on a device.
+No module is imported for that: the array's library is loaded already, and numba's CUDA driver is loaded with the first
+array on a device.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEGACY = 1  # handle of the legacy default stream, which libraries also call 0 o
 
 
 class BFloat16:
-    """The dtype bfloat16, which numpy lacks: as much of a numpy dtype as is asked for here. `BFLOAT16` is the one."""
+    """The dtype bfloat16, which numpy lacks, with those attributes of a numpy dtype that are used here."""
 
     kind = "f"
     itemsize = 2
@@ -27,7 +27,7 @@ class BFloat16:
     eps = 2.0**-7
 
     def newbyteorder(self, _: object = None) -> BFloat16:
-        """Return the dtype itself: a device knows one order."""
+        """Return the dtype itself: a device has one byte order."""
         return self
 
     def __eq__(self, other: object) -> bool:
@@ -46,20 +46,20 @@ Dtype = np.dtype | BFloat16
 
 
 class DeviceArray(NamedTuple):
-    """What a call needs to know of an array on a CUDA device.
+    """The metadata of an array on a CUDA device.
 
     Parameters
     ----------
     owner : object
-        The array as its library knows it; it keeps the memory.
+        The array of its library; it keeps the memory alive.
     package : str
         "cupy", "torch", "numba", "jax", or the first word of the module that its class comes from.
     address : int
-        Where its first number lies.
+        Address of its first number.
     shape, strides : tuple of int
-        Numbers along each axis, and bytes from one to the next.
+        Entries along each axis, and bytes from one to the next.
     dtype : numpy.dtype or BFLOAT16
-        What it holds, in the device's byte order.
+        In the device's byte order.
     device : int
         The ordinal of its device.
     stream : int
@@ -67,8 +67,8 @@ class DeviceArray(NamedTuple):
         thread has of its own.
     writeable : bool
         Whether an answer may be written to it.
-    keeper : object, optional
-        What gives borrowed memory back once nobody refers to it any more.
+    memory_owner : object, optional
+        Releases memory that was imported through DLPack once nobody refers to it any more.
     """
 
     owner: Any
@@ -80,7 +80,7 @@ class DeviceArray(NamedTuple):
     device: int
     stream: int
     writeable: bool
-    keeper: Any = None
+    memory_owner: Any = None
 
     @property
     def ndim(self) -> int:
@@ -94,7 +94,7 @@ class DeviceArray(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The class of the owner, as an error calls it."""
+        """The class of the owner, as an error text names it."""
         return f"{self.package}.{type(self.owner).__name__}"
 
     # Arrays are compared as objects: tuples would compare the owners, number by number.
@@ -123,7 +123,7 @@ def contiguous(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
 
 
 def empty(like: DeviceArray, shape: tuple[int, ...], dtype: Dtype) -> DeviceArray:
-    """Return a new array in C order, made by the library that `like` is of, on the same device and stream.
+    """Return a new array in C order, made by the library of `like`, on the same device and stream.
 
     Libraries whose arrays cannot be made by name, or not be written to, get an array of numba's.
 
@@ -155,7 +155,7 @@ def _empty_by_torch(like: DeviceArray, shape: tuple[int, ...], dtype: Dtype) -> 
 def _empty_by_cupy(like: DeviceArray, shape: tuple[int, ...], dtype: Dtype) -> tuple[Any, int]:
     cupy = sys.modules["cupy"]
     if dtype is BFLOAT16:
-        dtype = like.owner.dtype  # only arrays of bfloat16 have answers of it, and they know their library's word
+        dtype = like.owner.dtype  # an answer is bfloat16 only where `like` is; its dtype is the library's own
     if cupy.cuda.runtime.getDevice() == like.device:
         array = cupy.empty(shape, dtype)
     else:
@@ -175,12 +175,12 @@ _MAKERS = {"torch": _empty_by_torch, "cupy": _empty_by_cupy}
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether an error of any library says that a device's memory is used up."""
+    """Whether an error of any library means that a device has no memory left."""
     return isinstance(error, MemoryError) or "out of memory" in str(error).lower().replace("_", " ")
 
 
 def to_device(like: DeviceArray, array: np.ndarray) -> DeviceArray:
-    """Return a float64 copy of a host array, made by the library that `like` is of, in the order of its stream."""
+    """Return a float64 copy of a host array, made by the library of `like`, in the order of its stream."""
     from . import driver
 
     copy = empty(like, (array.size,), np.dtype(np.float64))
@@ -190,9 +190,9 @@ def to_device(like: DeviceArray, array: np.ndarray) -> DeviceArray:
 
 
 def synchronize(*arrays: DeviceArray) -> None:
-    """Wait for a kernel that reads borrowed memory, whose lender would not wait for it before using it anew."""
+    """Wait for the stream if an array was imported through DLPack: its owner may reuse the memory without waiting."""
     for array in arrays:
-        if array.keeper is not None:
+        if array.memory_owner is not None:
             from . import driver
 
             driver.synchronize(array.device, array.stream)
@@ -200,16 +200,16 @@ def synchronize(*arrays: DeviceArray) -> None:
 
 
 def to_caller(array: Any) -> Any:
-    """Return an answer as the caller's library knows it; what is no `DeviceArray` is returned as it is."""
+    """Return a `DeviceArray` as an array of the caller's library; anything else is returned as it is."""
     if not isinstance(array, DeviceArray):
         return array
     if array.package == "jax":
-        return sys.modules["jax"].dlpack.from_dlpack(dlpack.Lent(array))
+        return sys.modules["jax"].dlpack.from_dlpack(dlpack.Exported(array))
     return array.owner
 
 
 def to_host(array: Any) -> np.ndarray:
-    """Return an array in host memory, after waiting for its stream; bfloat16 comes as float32."""
+    """Return an array in host memory, after waiting for its stream; bfloat16 becomes float32."""
     if not isinstance(array, DeviceArray):
         return array
     from . import driver

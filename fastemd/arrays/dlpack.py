@@ -1,4 +1,4 @@
-"""DLPack: memory that array libraries lend each other, borrowed and lent through its C structures.
+"""DLPack: the memory of other libraries is imported, and ours exported, through its C structures.
 
 References
 ----------
@@ -72,8 +72,8 @@ _rename = _python("PyCapsule_SetName", ctypes.c_int, ctypes.py_object, ctypes.c_
 _capsule = _python("PyCapsule_New", ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, _Destructor)
 
 
-class Borrowed(NamedTuple):
-    """A tensor that some library has lent: strides in numbers; `kind` and `bits` of one number."""
+class Imported(NamedTuple):
+    """An imported tensor: strides in numbers, `kind` and `bits` of one number; `owner` keeps its memory alive."""
 
     address: int
     shape: tuple[int, ...]
@@ -81,11 +81,11 @@ class Borrowed(NamedTuple):
     kind: str
     bits: int
     read_only: bool
-    keeper: Keeper
+    owner: Owner
 
 
-class Keeper:
-    """Gives a lent tensor back when nobody refers to it any more."""
+class Owner:
+    """Calls the exporter's deleter when nobody refers to an imported tensor any more."""
 
     def __init__(self, address: int, deleter: int | None) -> None:
         self._address = address
@@ -96,8 +96,8 @@ class Keeper:
             _Deleter(self._deleter)(self._address)
 
 
-def borrow(array: Any, stream: int | None) -> Borrowed:
-    """Borrow the memory of an array that speaks DLPack, ready to be used on a stream."""
+def import_array(array: Any, stream: int | None) -> Imported:
+    """Import the memory of an array through DLPack, ready to be used on a stream."""
     try:
         capsule = array.__dlpack__(stream=stream, max_version=(MAJOR, 0))
     except TypeError:  # before version 1 there was no max_version
@@ -106,7 +106,7 @@ def borrow(array: Any, stream: int | None) -> Borrowed:
         address = _pointer(capsule, _FRESH_VERSIONED)
         versioned = _Versioned.from_address(address)
         _rename(capsule, _USED_VERSIONED)
-        keeper = Keeper(address, versioned.deleter)
+        owner = Owner(address, versioned.deleter)
         if versioned.major != MAJOR:
             raise BufferError(f"DLPack {versioned.major}.{versioned.minor} came where {MAJOR}.0 was asked for")
         tensor, flags = versioned.tensor, versioned.flags
@@ -114,7 +114,7 @@ def borrow(array: Any, stream: int | None) -> Borrowed:
         address = _pointer(capsule, _FRESH)
         managed = _Managed.from_address(address)
         _rename(capsule, _USED)
-        keeper = Keeper(address, managed.deleter)
+        owner = Owner(address, managed.deleter)
         tensor, flags = managed.tensor, 0
     else:
         raise BufferError("__dlpack__ answered no fresh capsule of DLPack")
@@ -122,26 +122,26 @@ def borrow(array: Any, stream: int | None) -> Borrowed:
     strides = tuple(tensor.strides[: tensor.ndim]) if tensor.ndim and tensor.strides else None
     kind = KINDS.get(tensor.dtype.code, "unknown") if tensor.dtype.lanes == 1 else "vector"
     start = (tensor.data or 0) + tensor.byte_offset
-    return Borrowed(start, shape, strides, kind, tensor.dtype.bits, bool(flags & READ_ONLY), keeper)
+    return Imported(start, shape, strides, kind, tensor.dtype.bits, bool(flags & READ_ONLY), owner)
 
 
-_lent: dict[int, tuple[Any, ...]] = {}  # what each tensor that is lent out needs to stay alive, by its address
+_exported: dict[int, tuple[Any, ...]] = {}  # by address: the objects that keep an exported tensor alive
 
 
-def _give_back(address: int) -> None:
-    _lent.pop(address, None)
+def _release(address: int) -> None:
+    _exported.pop(address, None)
 
 
-def _drop(capsule: int) -> None:
-    if _is_fresh(capsule, _FRESH):  # nobody has taken the tensor out of it
-        _give_back(_fresh_pointer(capsule, _FRESH))
+def _release_unused(capsule: int) -> None:
+    if _is_fresh(capsule, _FRESH):  # no library has imported the tensor
+        _release(_fresh_pointer(capsule, _FRESH))
 
 
-_deleter, _destructor = _Deleter(_give_back), _Destructor(_drop)
+_deleter, _destructor = _Deleter(_release), _Destructor(_release_unused)
 
 
-class Lent:
-    """A `DeviceArray` as any library takes it that speaks DLPack; what is written to it has to be written by then."""
+class Exported:
+    """A `DeviceArray` that any library can import through DLPack, once every write to it has been done."""
 
     def __init__(self, array: Any, device_type: int = CUDA) -> None:
         self._array = array
@@ -151,7 +151,7 @@ class Lent:
         return self._device
 
     def __dlpack__(self, **_: Any) -> Any:
-        """Return a capsule; there is nothing to wait for on any stream."""
+        """Return a capsule; no stream has to be waited for."""
         array = self._array
         size = array.dtype.itemsize
         code = 4 if array.dtype.name == "bfloat16" else {"i": 0, "u": 1, "f": 2, "b": 6}[array.dtype.kind]
@@ -160,5 +160,5 @@ class Lent:
         tensor = _Tensor(array.address, _Device(*self._device), array.ndim, _Kind(code, 8 * size, 1), shape, strides, 0)
         managed = _Managed(tensor, None, ctypes.cast(_deleter, ctypes.c_void_p))
         address = ctypes.addressof(managed)
-        _lent[address] = (managed, shape, strides, array)
+        _exported[address] = (managed, shape, strides, array)
         return _capsule(address, _FRESH, _destructor)

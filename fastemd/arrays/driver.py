@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import cuda
+from numba import cuda as cuda  # as: other modules take it from here
 from numba.core import config
 
 SIMULATED = bool(config.ENABLE_CUDASIM)

@@ -13,7 +13,7 @@ from .device import AnyArray, DeviceArray, Dtype
 
 
 def check_same_device(x: AnyArray, y: AnyArray, names: tuple[str, str]) -> None:
-    """Raise if two arrays do not lie in the same memory, or are not used on the same stream."""
+    """Raise if two arrays are not both in host memory, or not on one device and stream."""
     if isinstance(x, DeviceArray):
         if isinstance(y, DeviceArray):
             if x.device != y.device or x.stream != y.stream:
@@ -31,7 +31,7 @@ def check_same_device(x: AnyArray, y: AnyArray, names: tuple[str, str]) -> None:
 
 
 def _raise_apart(x: DeviceArray, y: DeviceArray, names: tuple[str, str]) -> NoReturn:
-    """Raise for two arrays that lie on two devices, or are used on two streams of one."""
+    """Raise for two arrays on two devices, or on two streams of one device."""
     if x.device != y.device:
         raise ValueError(
             f"{names[0]} lies {location(x)} and {names[1]} {location(y)}. Needed: both on one device; "
@@ -44,7 +44,7 @@ def _raise_apart(x: DeviceArray, y: DeviceArray, names: tuple[str, str]) -> NoRe
 
 
 def host_memory_error(array: DeviceArray, name: str, reason: str) -> TypeError:
-    """Return the error for an array on a device where only arrays in host memory will do."""
+    """Return the error for an array on a device where one in host memory is needed."""
     return TypeError(
         f"{name} lies {location(array)}. Needed: an array in host memory, since {reason}; try {host_copy(name, array)}."
     )
@@ -71,7 +71,7 @@ def overlap(x: AnyArray, y: AnyArray) -> bool:
 
 
 class _Layout:
-    """An array's place as numpy's array interface tells it."""
+    """The extent of an array in memory, as numpy's array interface describes it."""
 
     def __init__(self, x: DeviceArray) -> None:
         word = f"|V{x.dtype.itemsize}"
@@ -90,7 +90,7 @@ def _view(x: AnyArray) -> np.ndarray:
 
 
 def location(x: AnyArray) -> str:
-    """Return where an array lies, in words."""
+    """Return the memory of an array, as an error text names it."""
     if isinstance(x, DeviceArray):
         return f"on CUDA device {x.device} ({x.kind})"
     return f"in host memory ({type(x).__module__.partition('.')[0]}.{type(x).__name__})"

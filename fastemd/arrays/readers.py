@@ -1,7 +1,7 @@
-"""From what users hand in to `DeviceArray`: whether an object is an array on a CUDA device, and what it says of itself.
+"""Readers of arrays on a CUDA device: from an object of another library to a `DeviceArray`.
 
-Only metadata is read. What a library says in its own words comes first, the CUDA array interface second, DLPack third:
-the interface knows neither bfloat16 nor torch's gradients, and DLPack knows no streams but the one it is asked for.
+Only metadata is read. The library's own attributes come first, the CUDA array interface second, DLPack third: the
+interface has neither bfloat16 nor torch's gradients, and DLPack has only the stream that is asked for.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from .device import BFLOAT16, LEGACY, DeviceArray, Dtype, contiguous
 
 DEVICES = (dlpack.CUDA, dlpack.CUDA_MANAGED)
 
-_answering: set[int] = set()  # devices on which a call has been admitted already
+_usable_devices: set[int] = set()  # devices that earlier calls have found usable
 
 Reader = Callable[[Any, str, str], DeviceArray | None]
 
 
 def read(x: Any, name: str) -> DeviceArray | None:
-    """Return what a call needs to know of `x`, or None if it does not lie on a CUDA device."""
+    """Return `x` as a `DeviceArray`, or None if it is no array on a CUDA device."""
     found = _reader(type(x))  # type: ignore[arg-type]  # mypy takes a class for not hashable
     if found is None:
         return None
     reader, package = found
     array = reader(x, name, package)
     if array is not None:
-        if array.device not in _answering:
+        if array.device not in _usable_devices:
             _require(array, name)
         _require_aligned(array, name)
     return array
@@ -48,7 +48,7 @@ def is_device_sequence(x: Any, name: str) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def _reader(kind: type) -> tuple[Reader, str] | None:
-    """Return what reads objects of a class, and the package whose words an error should use."""
+    """Return the reader of a class, and the package that an error text names."""
     for base in kind.__mro__:
         package = base.__module__.partition(".")[0]
         if package in _READERS:
@@ -58,7 +58,7 @@ def _reader(kind: type) -> tuple[Reader, str] | None:
 
 
 def _dtype(dtype: Any, name: str) -> Dtype:
-    """Return torch's, cupy's or numpy's word for a dtype as ours."""
+    """Return the dtype for torch's, cupy's or numpy's name of it."""
     try:
         return _dtype_of(dtype)
     except TypeError:
@@ -69,11 +69,11 @@ def _dtype(dtype: Any, name: str) -> Dtype:
 
 @functools.lru_cache(maxsize=64)
 def _dtype_of(dtype: Any) -> Dtype:
-    word = str(dtype).rpartition(".")[2]
-    if word == "bfloat16":
+    name = str(dtype).rpartition(".")[2]
+    if name == "bfloat16":
         return BFLOAT16
-    found = np.dtype(word)
-    if found.kind == "V":  # what other packages teach numpy: float8 and the like
+    found = np.dtype(name)
+    if found.kind == "V":  # dtypes that other packages register with numpy, such as float8
         raise TypeError
     return found
 
@@ -110,7 +110,7 @@ def _by_cupy(x: Any, name: str, package: str) -> DeviceArray | None:
 
 
 def _by_jax(x: Any, name: str, package: str) -> DeviceArray | None:
-    """Read a jax array by DLPack, which has it wait for what is still being computed; its interface would not."""
+    """Read a jax array by DLPack, which waits for pending computations; the CUDA array interface would not."""
     try:
         return _by_dlpack(x, name, package)
     except BufferError:  # it is spread over several devices
@@ -156,7 +156,7 @@ def _by_interface(x: Any, name: str, package: str, interface: dict[str, Any]) ->
 
 
 def _interface_dtype(x: Any, word: str, name: str) -> Dtype:
-    """Return the dtype of a typestr, which has no word for bfloat16: two bytes that the array itself calls so."""
+    """Return the dtype of a typestr. It has no name for bfloat16: two bytes, and the array's own dtype says bfloat16."""
     if word in ("<V2", "|V2", "bfloat16") and str(getattr(x, "dtype", word)).endswith("bfloat16"):
         return BFLOAT16
     dtype = _dtype(word, name)
@@ -175,25 +175,27 @@ def _by_dlpack(x: Any, name: str, package: str) -> DeviceArray | None:
     kind, device = ask()
     if int(kind) not in DEVICES:
         return None
-    lent = dlpack.borrow(x, LEGACY)
-    bits = lent.bits
-    if lent.kind == "bfloat" and bits == 16:
+    tensor = dlpack.import_array(x, LEGACY)
+    bits = tensor.bits
+    if tensor.kind == "bfloat" and bits == 16:
         dtype: Dtype = BFLOAT16
-    elif lent.kind == "bool":
+    elif tensor.kind == "bool":
         dtype = np.dtype(bool)
     else:
-        dtype = _dtype(f"{lent.kind}{bits}", name)
+        dtype = _dtype(f"{tensor.kind}{bits}", name)
     size = dtype.itemsize
-    strides = contiguous(lent.shape, size) if lent.strides is None else tuple([step * size for step in lent.strides])
-    writeable = not lent.read_only and package != "jax"
+    strides = (
+        contiguous(tensor.shape, size) if tensor.strides is None else tuple([step * size for step in tensor.strides])
+    )
+    writeable = not tensor.read_only and package != "jax"
     return DeviceArray(
-        x, package, lent.address, lent.shape, strides, dtype, int(device), LEGACY, writeable, lent.keeper
+        x, package, tensor.address, tensor.shape, strides, dtype, int(device), LEGACY, writeable, tensor.owner
     )
 
 
 def _device_of(address: int, x: Any, name: str) -> int:
-    """Return the device on which memory lies whose library does not say so."""
-    if not _answering:
+    """Return the device of a memory address, for libraries that do not name the device."""
+    if not _usable_devices:
         _require_cuda(x, name)
     from . import driver
 
@@ -207,7 +209,7 @@ def _device_of(address: int, x: Any, name: str) -> int:
 
 
 def _require(array: DeviceArray, name: str) -> None:
-    """Raise if the device of an array is not there, or cannot be computed on."""
+    """Raise if the device of an array does not exist or cannot be used."""
     _require_cuda(array.owner, name)
     from . import driver
 
@@ -217,11 +219,11 @@ def _require(array: DeviceArray, name: str) -> None:
             f"{name} is an array of CUDA device {array.device} ({array.kind}), a device that is gone: {count} "
             f"{'is' if count == 1 else 'are'} there, numbered from 0. Needed: an array of one of those; make it anew."
         )
-    _answering.add(array.device)
+    _usable_devices.add(array.device)
 
 
 def _require_cuda(x: Any, name: str) -> None:
-    """Raise if nothing can be computed on any device."""
+    """Raise if CUDA cannot be used."""
     from .availability import is_available
 
     state = is_available()
@@ -235,7 +237,7 @@ def _require_cuda(x: Any, name: str) -> None:
 
 
 def _require_aligned(array: DeviceArray, name: str) -> None:
-    """Raise if some number does not lie at a multiple of its size, where no device can read it."""
+    """Raise if the numbers of an array are not aligned to their size: no device can read them then."""
     size = array.dtype.itemsize
     if array.address % size or any([step % size for step in array.strides]):
         raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import warnings
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -86,9 +86,7 @@ def solve(problem: SinkhornProblem, check: bool) -> Solution:
     """Return the solution of a problem; under `check` the first bad row raises."""
     on_device = isinstance(problem.a, DeviceArray)
     solution: Solution | None = backend(on_device).solve(problem, check)
-    if solution is None:
-        _raise_bad_row(problem)
-    return solution
+    return _raise_bad_row(problem) if solution is None else solution
 
 
 @functools.cache
@@ -97,7 +95,7 @@ def backend(on_device: bool) -> Any:
     return importlib.import_module(f"fastemd.{'cuda' if on_device else 'cpu'}.entropic.launch")
 
 
-def _raise_bad_row(problem: SinkhornProblem) -> None:
+def _raise_bad_row(problem: SinkhornProblem) -> NoReturn:
     """Raise ValueError for the first bad row; arrays on a device are copied to host memory."""
     a, b = device.to_host(problem.a), device.to_host(problem.b)
     if not good_rows(a, b, problem.tolerance).all():

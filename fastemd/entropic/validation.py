@@ -100,8 +100,8 @@ def strength(reg: Any, cost: Cost) -> float:
     )
     if number < FINEST * cost.cost_range:
         raise ValueError(
-            f"reg is {number:g} and costs differ by up to {cost.cost_range:g}. Needed: at least {FINEST:g} of that; the "
-            "limit of small reg is the exact distance, fastemd.emd."
+            f"reg is {number:g} and costs differ by up to {cost.cost_range:g}. Needed: at least {FINEST:g} of that; "
+            "the limit of small reg is the exact distance, fastemd.emd."
         )
     return number
 
@@ -147,8 +147,7 @@ def potentials_pair(
 
 
 def _potential(x: Any, name: str, shape: tuple[int, ...], like: AnyArray) -> AnyArray:
-    on_device = isinstance(like, DeviceArray)
-    array = inputs.as_array(x, name) if on_device else inputs.host_array(x, name)
+    array = inputs.as_array(x, name) if isinstance(like, DeviceArray) else inputs.host_array(x, name)
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{name} has dtype {array.dtype}. Needed: real numbers.")
     try:
@@ -161,7 +160,9 @@ def _potential(x: Any, name: str, shape: tuple[int, ...], like: AnyArray) -> Any
         placement.check_same_device(like, array, ("a", name))
         return array
     check_finite(array, name)
-    return device.to_device(like, array) if on_device else np.broadcast_to(array, shape).astype(np.float64)
+    if isinstance(like, DeviceArray):
+        return device.to_device(like, array)
+    return np.broadcast_to(array, shape).astype(np.float64)
 
 
 def check_finite(array: np.ndarray, name: str) -> None:
@@ -179,8 +180,8 @@ def check_rows(a: np.ndarray, b: np.ndarray, tolerance: float | None) -> None:
         if empty.any():
             row = bad_rows.first_row(empty)
             raise ValueError(
-                f"{name}{bad_rows.row_label(row)} has mass {mass[row]:g}. Needed: a positive and finite mass; drop the row, or add "
-                f"a little to each bin; {bad_rows.ELSE}."
+                f"{name}{bad_rows.row_label(row)} has mass {mass[row]:g}. Needed: a positive and finite mass; drop the "
+                f"row, or add a little to each bin; {bad_rows.ELSE}."
             )
     if tolerance is None:
         return
@@ -188,7 +189,7 @@ def check_rows(a: np.ndarray, b: np.ndarray, tolerance: float | None) -> None:
     unequal = ~(abs(mass_a - mass_b) <= tolerance * np.maximum(mass_a, mass_b))
     row = bad_rows.first_row(unequal)
     raise ValueError(
-        f"a and b have masses {mass_a[row]:.9g} and {mass_b[row]:.9g}{bad_rows.row_label(row)}. Needed: equal masses, within "
-        f"{tolerance:.2g} of the larger; mass='normalize' divides each row by its mass, unbalanced=... lets the plan's "
-        f"marginals differ from a and b; {bad_rows.ELSE}."
+        f"a and b have masses {mass_a[row]:.9g} and {mass_b[row]:.9g}{bad_rows.row_label(row)}. Needed: equal masses, "
+        f"within {tolerance:.2g} of the larger; mass='normalize' divides each row by its mass, unbalanced=... lets the "
+        f"plan's marginals differ from a and b; {bad_rows.ELSE}."
     )

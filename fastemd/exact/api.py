@@ -168,7 +168,7 @@ def emd_value_and_grad(
         checked_output(outs[1], "out[1]", grad_b.shape, problem.dtype, {"out[0]": grad_a})
     value, found_a = solve(problem, "gradient", grad_a, check, baseline, WRT_A)
     if problem.mass != "normalize" and isinstance(grad_b, np.ndarray):
-        return value, (found_a, np.negative(grad_a, out=grad_b))
+        return value, (found_a, np.negative(found_a, out=grad_b))
     return value, (found_a, solve(problem, "gradient", grad_b, False, baseline, WRT_B)[1])
 
 

@@ -68,6 +68,6 @@ def check_logits(logits: np.ndarray, target: np.ndarray, space: Space, mass: str
     if off.any():
         row = first_row(off)
         raise ValueError(
-            f"target{row_label(row)} has mass {masses[row]:.9g}. Needed: mass 1, the softmax's, within {tolerance:.2g}; "
-            f"mass='normalize' divides each target by its mass; {ELSE}."
+            f"target{row_label(row)} has mass {masses[row]:.9g}. Needed: mass 1, the softmax's, within "
+            f"{tolerance:.2g}; mass='normalize' divides each target by its mass; {ELSE}."
         )

@@ -37,14 +37,14 @@ def lent(memory, dtype=None, shape=None):
     array = DeviceArray(
         memory, "jax", memory.ctypes.data, shape or memory.shape, memory.strides, dtype or memory.dtype, 0, 1, True
     )
-    return dlpack.Lent(array, CPU)
+    return dlpack.Exported(array, CPU)
 
 
 @pytest.mark.parametrize("wrap", [lambda x: x, Old], ids=["version 1", "older"])
 @pytest.mark.parametrize("dtype", ["int8", "uint16", "int64", "float16", "float32", "float64", "complex64", "bool"])
 def test_borrowed_array_is_where_and_what_its_library_says(wrap, dtype):
     memory = np.ones((3, 4, 5), dtype)[::-1, :, ::2]
-    found = dlpack.borrow(wrap(memory), None)
+    found = dlpack.import_array(wrap(memory), None)
     assert found.address == memory.ctypes.data
     assert found.shape == memory.shape
     assert found.strides == tuple(step // memory.itemsize for step in memory.strides)
@@ -53,14 +53,14 @@ def test_borrowed_array_is_where_and_what_its_library_says(wrap, dtype):
 
 
 def test_borrowed_array_of_no_axes_has_no_shape():
-    assert dlpack.borrow(np.array(3.0), None).shape == ()
+    assert dlpack.import_array(np.array(3.0), None).shape == ()
 
 
 def test_read_only_array_is_borrowed_as_such_since_version_1():
     memory = np.ones(3)
-    assert not dlpack.borrow(memory, None).read_only
+    assert not dlpack.import_array(memory, None).read_only
     memory.flags.writeable = False
-    assert dlpack.borrow(memory, None).read_only
+    assert dlpack.import_array(memory, None).read_only
 
 
 @pytest.mark.parametrize("wrap", [lambda x: x, Old], ids=["version 1", "older"])
@@ -68,7 +68,7 @@ def test_borrowed_array_lives_until_nobody_uses_it_and_is_given_back_once(wrap):
     memory = np.ones(3)
     before = sys.getrefcount(memory)
     array = wrap(memory)
-    found = dlpack.borrow(array, None)
+    found = dlpack.import_array(array, None)
     del array
     again = found
     assert sys.getrefcount(memory) == before + 1
@@ -81,11 +81,11 @@ def test_borrowed_array_lives_until_nobody_uses_it_and_is_given_back_once(wrap):
 
 def test_capsule_that_was_used_or_is_none_of_dlpacks_is_refused():
     capsule = np.ones(3).__dlpack__()
-    dlpack.borrow(Capsule(capsule), None)
+    dlpack.import_array(Capsule(capsule), None)
     with pytest.raises(BufferError, match="no fresh capsule"):
-        dlpack.borrow(Capsule(capsule), None)
+        dlpack.import_array(Capsule(capsule), None)
     with pytest.raises(BufferError, match="no fresh capsule"):
-        dlpack.borrow(Capsule(None), None)
+        dlpack.import_array(Capsule(None), None)
 
 
 def test_structure_of_a_later_major_version_is_given_back_unread(monkeypatch):
@@ -93,7 +93,7 @@ def test_structure_of_a_later_major_version_is_given_back_unread(monkeypatch):
     memory = np.ones(3)
     before = sys.getrefcount(memory)
     with pytest.raises(BufferError, match=r"DLPack 1\.0 came"):
-        dlpack.borrow(Capsule(memory.__dlpack__(max_version=(1, 0))), None)
+        dlpack.import_array(Capsule(memory.__dlpack__(max_version=(1, 0))), None)
     gc.collect()
     assert sys.getrefcount(memory) == before
 
@@ -116,7 +116,7 @@ def test_lent_array_with_strides_is_read_by_numpy():
 
 def test_lent_bfloat16_is_borrowed_as_such():
     memory = np.zeros((2, 3), np.uint16)
-    found = dlpack.borrow(lent(memory, BFLOAT16), None)
+    found = dlpack.import_array(lent(memory, BFLOAT16), None)
     assert (found.kind, found.bits, found.strides) == ("bfloat", 16, (3, 1))
 
 
@@ -137,7 +137,7 @@ def test_lent_array_keeps_the_memory_of_its_owner():
 
 def test_device_of_what_is_lent_is_its_own():
     array = SimpleNamespace(device=3)
-    assert dlpack.Lent(array).__dlpack_device__() == (dlpack.CUDA, 3)
+    assert dlpack.Exported(array).__dlpack_device__() == (dlpack.CUDA, 3)
 
 
 @pytest.mark.parametrize("shape", [(), (5,), (2, 3), (4, 0, 2), (2, 3, 4)])

@@ -107,5 +107,5 @@ def machine(monkeypatch, there=True, reason="", compute=solve):
         monkeypatch.setattr(availability, "is_available", lambda: Reason(there=there, reason=reason))
         backend = SimpleNamespace(solve=compute)
         monkeypatch.setattr(call, "_backend", lambda on_device: backend if on_device else cpu)
-        readers._answering.clear()
+        readers._usable_devices.clear()
         yield libraries

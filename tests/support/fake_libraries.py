@@ -271,13 +271,13 @@ class JaxArray(CapsuleArray):
 
 
 def jax_from_dlpack(lent):
-    borrowed = dlpack.borrow(lent, 5)
+    imported = dlpack.import_array(lent, 5)
     kind, device = lent.__dlpack_device__()
     assert kind == dlpack.CUDA
-    word = {"bfloat": np.uint16, "bool": bool}.get(borrowed.kind, f"{borrowed.kind}{borrowed.bits}")
-    memory = at(borrowed.address, borrowed.shape, None, np.dtype(word))
+    word = {"bfloat": np.uint16, "bool": bool}.get(imported.kind, f"{imported.kind}{imported.bits}")
+    memory = at(imported.address, imported.shape, None, np.dtype(word))
     array = JaxArray(memory, device)
-    array.keeper = borrowed.keeper
+    array.memory_owner = imported.owner
     return array
 
 
