@@ -6,8 +6,8 @@
 >>> round(float(loss), 4)
 0.5556
 
-Kernels are called through `jax.experimental.buffer_callback`: they read XLA's memory and write the gradient into it. On
-a GPU they are queued on XLA's stream, and no number comes to the host.
+Kernels are called through `jax.experimental.buffer_callback`: they read XLA's memory and write values and gradient to
+it. On a GPU they are queued on XLA's stream, and no number comes to the host.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from jax.experimental.buffer_callback import buffer_callback
 
 from .arrays import device, readers
 from .arrays.inputs import one_of
-from .exact.api import emd_value_and_grad, emd_with_logits
+from .exact.call import histogram_problem, logits_problem, solve
 from .exact.validation import exponent, space_of
+from .formulas.gradient import CENTRED, WRT_A
 from .spaces.base import Space
 
 __all__ = ["emd_loss"]
@@ -32,8 +33,8 @@ Array = Any
 REDUCTIONS = ("mean", "sum", "none")
 
 
-class _Law(NamedTuple):
-    """What a row costs; hashable, since it is part of what is compiled."""
+class _RowCost(NamedTuple):
+    """The cost of a row: a static, hashable argument of compiled functions."""
 
     space: Space
     rho: float
@@ -94,7 +95,7 @@ def emd_loss(
     Differentiable once, in reverse mode, with respect to `input`, a soft `target` and `weight`; JAX raises where a
     second derivative, or forward mode, is asked for. Inputs are read where they lie, and the gradient is written where
     it stays; bfloat16 becomes float32 first, since numpy knows no such thing. On a GPU kernels are queued on XLA's
-    stream, which ``check=True`` waits for; only the values, a number a row, are copied, on the device.
+    stream, which ``check=True`` waits for.
 
     References
     ----------
@@ -108,7 +109,7 @@ def emd_loss(
     >>> emd_loss(z, y, fe.Chain(3), reduction="none")
     Array([0.5555556 , 0.22222222], dtype=float32)
     """
-    law = _Law(space_of(space), exponent(rho), bool(check))
+    cost = _RowCost(space_of(space), exponent(rho), bool(check))
     one_of(reduction, REDUCTIONS, "reduction")
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"label_smoothing is {label_smoothing}. Needed: between 0.0 and 1.0.")
@@ -136,12 +137,11 @@ def emd_loss(
         target = target * (1.0 - label_smoothing) + label_smoothing / space.n
     kernels = jnp.float32 if dtype == jnp.bfloat16 else dtype
     input = input.astype(kernels)
-    if (
-        soft
-    ):  # probabilities against histograms have a gradient for both; logits against classes need no matrix of either
+    if soft:
+        # Histograms need probabilities, since the target has a gradient too; classes need no matrix of either.
         input = jax.nn.softmax(input) if from_logits else input
         target = target.astype(kernels)
-    rows = _rows(law, input, target) * factor
+    rows = _rows(cost, input, target) * factor
     if reduction == "none":
         return rows.astype(dtype)
     if reduction == "sum":
@@ -152,7 +152,7 @@ def emd_loss(
 
 
 def _is_soft(input: Array, target: Array, space: Space) -> bool:
-    """Look at shapes and dtypes, and return whether the target holds histograms."""
+    """Check shapes and dtypes, and return whether the target holds histograms."""
     if not jnp.issubdtype(input.dtype, jnp.floating):
         raise TypeError(f"input has dtype {input.dtype}. Needed: floats; try input.astype(jax.numpy.float32).")
     if input.ndim == 0 or input.shape[-1] != space.n:
@@ -168,17 +168,17 @@ def _is_soft(input: Array, target: Array, space: Space) -> bool:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _rows(law: _Law, input: Array, target: Array) -> Array:
+def _rows(cost: _RowCost, input: Array, target: Array) -> Array:
     """Return the value of each row: of logits against classes, or of probabilities against histograms."""
-    return _call(law, input, target)[0]
+    return _call(cost, input, target)[0]
 
 
-def _forward(law: _Law, input: Array, target: Array) -> tuple[Array, tuple[Array, Array]]:
-    values, grad = _call(law, input, target)
+def _forward(cost: _RowCost, input: Array, target: Array) -> tuple[Array, tuple[Array, Array]]:
+    values, grad = _call(cost, input, target)
     return values, (grad, target)
 
 
-def _backward(law: _Law, kept: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+def _backward(cost: _RowCost, kept: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
     grad, target = kept
     scaled = g[..., None] * grad
     if jnp.issubdtype(target.dtype, jnp.integer):
@@ -189,31 +189,31 @@ def _backward(law: _Law, kept: tuple[Array, Array], g: Array) -> tuple[Array, Ar
 _rows.defvjp(_forward, _backward)
 
 
-def _call(law: _Law, input: Array, target: Array) -> tuple[Array, Array]:
+def _call(cost: _RowCost, input: Array, target: Array) -> tuple[Array, Array]:
     """Return values and the gradient with respect to the input, from the kernel."""
     shapes = jax.ShapeDtypeStruct(input.shape[:-1], input.dtype), jax.ShapeDtypeStruct(input.shape, input.dtype)
-    call = buffer_callback(functools.partial(_answer, law), shapes, vmap_method="expand_dims")
+    call = buffer_callback(functools.partial(_answer, cost), shapes, vmap_method="expand_dims")
     values, grad = call(input, target)
     return values, grad
 
 
 class _OnStream:
-    """A buffer of XLA's on a GPU, as the CUDA array interface tells it, with the stream that XLA works on."""
+    """A buffer of XLA on a GPU: its CUDA array interface, with the stream of XLA."""
 
     def __init__(self, buffer: Any, stream: int) -> None:
         self.__cuda_array_interface__ = {**buffer.__cuda_array_interface__, "stream": stream or device.LEGACY}
 
 
-def _answer(law: _Law, context: Any, out: tuple[Any, Any], input: Any, target: Any) -> None:
-    """Write values and gradient into XLA's memory, in XLA's thread."""
+def _answer(cost: _RowCost, context: Any, out: tuple[Any, Any], input: Any, target: Any) -> None:
+    """Write values and gradient to XLA's memory, in XLA's thread."""
     buffers = (*out, input, target)
-    on_gpu = int(input.__dlpack_device__()[0]) in readers.DEVICES
-    arrays: Any = [_OnStream(z, context.stream) if on_gpu else np.asarray(z) for z in buffers]
-    values, grad, x, y = arrays
-    function = emd_with_logits if target.dtype.kind in "iu" else emd_value_and_grad
-    found, _ = function(x, y, law.space, rho=law.rho, out=grad, check=law.check)
-    if on_gpu:
-        copied: Any = [readers.read(z, "values") for z in (found, values)]
-        device.copy(*copied)
+    if int(input.__dlpack_device__()[0]) in readers.DEVICES:
+        arrays: Any = [readers.read(_OnStream(x, context.stream), "buffer") for x in buffers]
     else:
-        values[...] = found
+        arrays = [np.asarray(x) for x in buffers]
+    values, grad, x, y = arrays
+    if target.dtype.kind in "iu":
+        solve(logits_problem(x, y, cost.space, cost.rho, "equal"), "logits", grad, cost.check, values=values)
+    else:
+        problem = histogram_problem(x, y, cost.space, cost.rho, "equal")
+        solve(problem, "gradient", grad, cost.check, CENTRED, WRT_A, values=values)

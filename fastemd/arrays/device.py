@@ -215,10 +215,3 @@ def to_host(array: Any) -> np.ndarray:
     from . import driver
 
     return driver.to_host(array)
-
-
-def copy(source: DeviceArray, target: DeviceArray) -> None:
-    """Copy an array in C order over another of its shape and dtype on the same device, in the order of their stream."""
-    from . import driver
-
-    driver.copy(source.address, target.address, source.size * source.dtype.itemsize, target.device, target.stream)

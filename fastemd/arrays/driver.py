@@ -84,16 +84,6 @@ def to_host(x: Any) -> np.ndarray:
     return copy if stored == x.dtype else (copy.astype(np.uint32) << 16).view(np.float32)
 
 
-def copy(source: int, target: int, size: int, device: int, handle: int) -> None:
-    """Copy so many bytes from address to address on a device, when a stream comes to it."""
-    from cuda.bindings import driver
-
-    with cuda.gpus[device]:
-        (status,) = driver.cuMemcpyDtoDAsync(target, source, size, handle)
-    if status != driver.CUresult.CUDA_SUCCESS:
-        raise RuntimeError(f"{size:,} bytes could not be copied on CUDA device {device} ({status.name}).")
-
-
 def stream_of(handle: int) -> Any:
     """Return numba's stream for a handle; 1 is the legacy default stream, 2 that of each thread."""
     if handle == 1:

@@ -42,12 +42,16 @@ def output(problem: EMDProblem, out: Any, columns: int, name: str = "out") -> An
     return inputs.output(out, name, shape, problem.dtype, dict(zip(names, problem[:2], strict=True)))
 
 
-def solve(problem: EMDProblem, kernel: str, out: AnyArray | None, check: bool, *flags: int) -> tuple[Any, Any]:
+def solve(
+    problem: EMDProblem, kernel: str, out: AnyArray | None, check: bool, *flags: int, values: Any = None
+) -> tuple[Any, Any]:
     """Run a kernel and return the values and `out`, as the caller's library has them.
 
-    The values are an array, or for one pair a scalar (on a device, an array of no axes).
+    The values are an array, or for one pair a scalar (on a device, an array of no axes). They are written to `values`,
+    where that is given.
     """
-    values = _empty(problem, problem.batch)
+    if values is None:
+        values = _empty(problem, problem.batch)
     on_device = isinstance(values, DeviceArray)
     if values.size:
         _backend(on_device).solve(problem, kernel, flags, values, out)

@@ -21,7 +21,7 @@ from ..exact.validation import space_of
 from ..spaces.base import Space
 from . import validation
 from .autograd import loss_of_rows
-from .reduction import Habits
+from .reduction import Reduction
 
 __all__ = ["EMDLoss", "emd_loss"]
 
@@ -123,8 +123,8 @@ def emd_loss(
         target = target.long()
     if from_logits and (lengths is not None or target.requires_grad):
         input, from_logits = input.softmax(-1), False
-    habits = Habits(reduction, weight, ignore_index)
-    loss = loss_of_rows(input, target, lengths, space, habits, (rho, from_logits, label_smoothing, check))
+    options = (rho, from_logits, label_smoothing, check)
+    loss = loss_of_rows(input, target, lengths, space, Reduction(reduction, weight, ignore_index), options)
     return loss if loss.dtype == dtype or torch.is_autocast_enabled(input.device.type) else loss.to(dtype)
 
 

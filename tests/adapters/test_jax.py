@@ -155,14 +155,13 @@ class GpuBuffer(InterfaceArray):
 @pytest.mark.parametrize("soft", [False, True])
 def test_buffers_on_a_gpu_are_read_and_written_on_the_stream_of_xla(soft, monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        adapter,
-        adapter.emd_value_and_grad.__name__ if soft else adapter.emd_with_logits.__name__,
-        lambda *args, call=fe.emd_value_and_grad if soft else fe.emd_with_logits, **options: (
-            seen.append([x.__cuda_array_interface__["stream"] for x in (*args[:2], options["out"])])
-            or call(*args, **options)
-        ),
-    )
+    solve = adapter.solve
+
+    def observed(problem, kernel, out, *flags, values):
+        seen.append([x.stream for x in (problem.a, problem.b, out, values)])
+        return solve(problem, kernel, out, *flags, values=values)
+
+    monkeypatch.setattr(adapter, "solve", observed)
     space = Tree(TREE.parent, TREE.lengths, bins=TREE.bins)  # its arrays lie on a device of this test only
     p = np.array(jax.nn.softmax(Z))
     x, target = (p, p[::-1].copy()) if soft else (np.array(Z), np.array(Y))
@@ -171,8 +170,8 @@ def test_buffers_on_a_gpu_are_read_and_written_on_the_stream_of_xla(soft, monkey
         install(monkeypatch)
         buffers = [GpuBuffer(memory) for memory in (values, grad, x, target)]
         context = type("Context", (), {"stream": 5})
-        adapter._answer(adapter._Law(space, 2.0, False), context, tuple(buffers[:2]), *buffers[2:])
-    assert seen == [[5, 5, 5]]
+        adapter._answer(adapter._RowCost(space, 2.0, False), context, tuple(buffers[:2]), *buffers[2:])
+    assert seen == [[5, 5, 5, 5]]
     expected, gradient = (fe.emd_value_and_grad if soft else fe.emd_with_logits)(x, target, TREE, rho=2)
     eps = np.finfo(np.float32).eps / np.finfo(np.float64).eps
     near(values, expected, value_slack(TREE, 1.0, 2) * eps)

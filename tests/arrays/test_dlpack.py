@@ -103,10 +103,10 @@ def test_structure_of_a_later_major_version_is_given_back_unread(monkeypatch):
 def test_lent_array_is_read_by_numpy_and_given_back(dtype, shape):
     memory = np.arange(np.prod(shape, dtype=int)).astype(dtype).reshape(shape)
     array = np.from_dlpack(lent(memory))
-    assert len(dlpack._lent) == 1
+    assert len(dlpack._exported) == 1
     np.testing.assert_array_equal(array, memory, strict=True)
     del array
-    assert len(dlpack._lent) == 0
+    assert len(dlpack._exported) == 0
 
 
 def test_lent_array_with_strides_is_read_by_numpy():
@@ -122,9 +122,9 @@ def test_lent_bfloat16_is_borrowed_as_such():
 
 def test_capsule_that_nobody_takes_is_given_back():
     capsule = lent(np.zeros(3)).__dlpack__()
-    assert len(dlpack._lent) == 1
+    assert len(dlpack._exported) == 1
     del capsule
-    assert len(dlpack._lent) == 0
+    assert len(dlpack._exported) == 0
 
 
 def test_lent_array_keeps_the_memory_of_its_owner():

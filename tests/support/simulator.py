@@ -180,12 +180,6 @@ class Memory:
         return from_bfloat16(view(x)) if x.dtype is BFLOAT16 else view(x).copy()
 
     @staticmethod
-    def copy(source, target, size, device, handle):
-        _require(intrinsics, size)
-        _require(source, size)
-        ctypes.memmove(intrinsics, source, size)
-
-    @staticmethod
     def address_of(array):
         return array.__cuda_array_interface__["data"][0]
 
@@ -193,7 +187,6 @@ class Memory:
 DRIVER = {
     "upload": Memory.upload,
     "empty": Memory.empty,
-    "copy": Memory.copy,
     "address_of": Memory.address_of,
     "to_host": Memory.to_host,
     "device_of": state.device_of,
