@@ -76,7 +76,7 @@ def emd_loss(
     ignore_index : int, optional
         Rows of this class do not count, and get no gradient.
     label_smoothing : float, optional
-        How much of each target is spread evenly over all classes.
+        Share of each target that is distributed evenly over all classes.
     check : bool, optional
         False: the answer of a bad row is NaN. True: it raises, which XLA reports as `jax.errors.JaxRuntimeError`.
 
@@ -93,8 +93,8 @@ def emd_loss(
     Notes
     -----
     Differentiable once, in reverse mode, with respect to `input`, a soft `target` and `weight`; JAX raises where a
-    second derivative, or forward mode, is asked for. Inputs are read where they lie, and the gradient is written where
-    it stays; bfloat16 becomes float32 first, since numpy knows no such thing. On a GPU kernels are queued on XLA's
+    second derivative, or forward mode, is asked for. Inputs are read from XLA's memory, and the gradient is
+    written to it; bfloat16 becomes float32 first, since numpy has no bfloat16. On a GPU kernels are queued on XLA's
     stream, which ``check=True`` waits for.
 
     References

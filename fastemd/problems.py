@@ -1,6 +1,6 @@
-"""What a backend is asked and what it answers.
+"""The records between a call and a backend: a problem, which the call builds once, and a solution.
 
-A call builds one problem, and `backend.solve` takes it on the CPU and on a GPU alike.
+Both backends have the same `solve(problem, ...)` in their `launch` modules.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What Sinkhorn's functions answer, and the warning that they give."""
+"""The results of Sinkhorn's functions, and their warning."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SinkhornWarning(UserWarning):
 
 @dataclass(frozen=True)
 class SinkhornResult:
-    """What `sinkhorn` answers: a number for each row, of the batch's shape (...); scalars for one pair.
+    """The result of `sinkhorn`: a number for each row, of the batch's shape (...); scalars for one pair.
 
     With P the plan, ``P[i, j] = a[i] * b[j] / s * exp((f[i] + g[j] - cost[i, j]) / reg)`` and ``s = sqrt(A * B)`` for
     the masses A of a and B of b (under ``mass="normalize"``, of the divided rows, so s is 1). For histograms on a CUDA
@@ -48,7 +48,7 @@ class SinkhornResult:
     value : numpy scalar or ndarray, shape (...)
         Transport cost of the plan, ``sum(P * cost)``.
     regularised_value : numpy scalar or ndarray, shape (...)
-        What the plan minimises: ``value + reg * KL(P | a b^T / s)``, and with `unbalanced` the two marginal terms.
+        The minimum of the regularised problem: ``value + reg * KL(P | a b^T / s)``, and with `unbalanced` the two marginal terms.
         It is computed as the dual value of the potentials, which never exceeds the minimum, and lies below it by no
         more than something of the order of the marginal error squared.
     potentials : pair of ndarray, shapes (..., n) and (..., k)
@@ -95,7 +95,7 @@ class SinkhornResult:
 
 @dataclass(frozen=True)
 class DivergenceResult:
-    """What `sinkhorn_divergence` answers: a number for each row, of the batch's shape (...); scalars for one pair.
+    """The result of `sinkhorn_divergence`: a number for each row, of the batch's shape (...); scalars for one pair.
 
     For histograms on a CUDA device all fields are arrays there, as of `SinkhornResult`.
 

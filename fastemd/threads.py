@@ -1,8 +1,8 @@
-"""A small pool of Python threads over which kernels, which hold no lock, share out their rows.
+"""A small pool of Python threads. Kernels release the interpreter lock, and the rows of a call are split among threads.
 
 Numba's own parallel loops are not used: with its workqueue layer two Python threads that call at once abort the
 process, with its OpenMP layer a fork after the first call does. This pool may be called from any number of threads,
-and a forked child begins with a new one.
+and a forked child starts with a new one.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def set_num_threads(count: int) -> None:
 
 
 def _forget_pool() -> None:
-    """Let the next call make a pool: the threads of the old one end with their work, or stayed in the parent."""
+    """Let the next call make a new pool: the old one's threads end with their work, or belong to the parent process."""
     global _pool, _lock
     _lock = threading.Lock()
     _pool = None

@@ -156,7 +156,7 @@ def _by_interface(x: Any, name: str, package: str, interface: dict[str, Any]) ->
 
 
 def _interface_dtype(x: Any, word: str, name: str) -> Dtype:
-    """Return the dtype of a typestr. It has no name for bfloat16: two bytes, and the array's own dtype says bfloat16."""
+    """Return the dtype of a typestr. A bfloat16 is two bytes there, and the array's own dtype has its name."""
     if word in ("<V2", "|V2", "bfloat16") and str(getattr(x, "dtype", word)).endswith("bfloat16"):
         return BFLOAT16
     dtype = _dtype(word, name)

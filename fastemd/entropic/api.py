@@ -49,7 +49,7 @@ def sinkhorn(
         cupy, torch, numba, jax or any library with the CUDA array interface or DLPack, with any strides and in
         bfloat16, too; all is then computed there, on their library's current stream.
     cost_or_space : array_like, shape (n, k), or Chain, Ring or Tree
-        What it costs to carry a unit from bin i of a to bin j of b; finite, and negative where you like. One matrix
+        The cost of moving a unit from bin i of a to bin j of b; finite, may be negative. One matrix
         serves the whole batch. With a space (n == k) the cost is its distance, and an iteration takes O(n) time and
         memory instead of O(n * k). Beside histograms on a device a matrix may lie there or in host memory. The host
         reads it, and it is copied to the device at each call; what a space needs there is copied once.
@@ -67,16 +67,16 @@ def sinkhorn(
     method : {"auto", "scaling", "log"}, optional
         "scaling" keeps the potentials as exponentials, in the dtype of a: two matrix products an iteration. "log" keeps
         them as they are, in float64, and works for every reg. "auto": scaling where nothing can over- or underflow,
-        which is where the spread of the costs over reg is at most 280 (float64) or 35 (float32), and `unbalanced` is
+        which means that the range of the costs over reg is at most 280 (float64) or 35 (float32), and `unbalanced` is
         None. On a space potentials are always kept as they are; the words say whether the sums along its edges are
-        plain numbers (spread over reg at most 300) or numbers of any size.
+        plain numbers (range over reg at most 300) or numbers of any size.
     plan : bool, optional
         True: return P as well, n * k numbers a row.
     potentials : pair of array_like, shapes (..., n) and (..., k), optional
         f and g to begin with, such as another result's; beside histograms on a device, in either memory.
     epsilon_scaling : bool or float, optional
-        Solve for a larger reg first, beginning at the spread of the costs, which falls by this factor (True: 0.5) from
-        stage to stage, each beginning where the one before has ended.
+        Start with a reg of at least max(cost) - min(cost) and multiply it by this factor (True: 0.5) after each
+        stage, until it reaches `reg`. Each stage starts from the potentials of the one before.
     mass : {"equal", "normalize"}, optional
         "equal": the masses of a pair agree within rounding, unless `unbalanced`. "normalize": each row is divided by
         its mass, and gradients account for it.

@@ -1,4 +1,4 @@
-"""What chains, rings and trees have in common, and the arrays that kernels read of them."""
+"""The base class of chains, rings and trees, and the arrays that their kernels read."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from . import validation
 
 
 class ChainArrays(NamedTuple):
-    """What the chain kernels read."""
+    """The arrays of a chain that kernels read."""
 
     length: np.ndarray
 
 
 class RingArrays(NamedTuple):
-    """What the ring kernels read."""
+    """The arrays of a ring that kernels read."""
 
     length: np.ndarray
 
 
 class TreeArrays(NamedTuple):
-    """What the tree kernels read: the nodes renumbered depth first, so that each subtree is a run of positions.
+    """The arrays of a tree that kernels read: nodes renumbered depth first, so each subtree is a range of positions.
 
     ``up[k]`` is the position of the parent of the node at position k (``up[0] = 0`` at the root), ``length[k]`` the
     length of the edge above it (``length[0] = 0``), ``place[i]`` the position of bin i, and ``edge[v]`` that of node v.
@@ -36,7 +36,7 @@ class TreeArrays(NamedTuple):
 
 
 class Space:
-    """What chains, rings and trees have in common. Use one of those; this class is for ``isinstance``.
+    """The base class of chains, rings and trees, for ``isinstance``; make one of those.
 
     Spaces are immutable: their arrays are read-only copies. They compare and hash by content, and can be pickled.
 
@@ -49,7 +49,7 @@ class Space:
     lengths : ndarray, shape (m,), float64
         Length of each edge, in the order in which flows and length gradients list the edges.
     arrays : NamedTuple of ndarray
-        What kernels read; computed at first use.
+        The arrays that kernels read; computed at first use.
     """
 
     kind: ClassVar[str]
@@ -68,7 +68,7 @@ class Space:
 
     @cached_property
     def kept(self) -> dict[str, Any]:
-        """What the wings have made of `arrays` and keep: padded copies, copies on a device."""
+        """What backends keep with the space: padded arrays, copies on a device, launch configurations."""
         return {}
 
     def __setattr__(self, name: str, value: Any) -> None:

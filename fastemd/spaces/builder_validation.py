@@ -1,4 +1,4 @@
-"""Checks of what trees are built from, and the texts of their errors."""
+"""Validation of the arguments from which trees are built; every error text of the builders is here."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def numbered_edges(edges: np.ndarray) -> np.ndarray:
 
 
 def named_bins(bins: Any, number: dict[Hashable, int]) -> list[int]:
-    """Return the number of each of the nodes of those names."""
+    """Return the numbers of named nodes."""
     names = items_of(bins, "bins", "a sequence of nodes")
     return [node_number(name, number, f"bins[{i}]") for i, name in enumerate(names)]
 
 
 def node_number(name: Any, number: dict[Hashable, int], argument: str) -> int:
-    """Return the number of the node of that name."""
+    """Return the number of a named node."""
     if isinstance(name, Hashable) and name in number:
         return number[name]
     raise ValueError(f"{argument} is {name!r}, which no edge names. Needed: a node that stands in edges.")
@@ -81,7 +81,7 @@ def pair_lengths(lengths: Any, m: int) -> np.ndarray:
 
 
 def not_a_tree(what: str, pairs: np.ndarray, n_nodes: int, names: list[Hashable] | None = None) -> ValueError:
-    """Error that tells where edges close a cycle or, failing that, fall apart."""
+    """Return the error that names the edge that closes a cycle or, if none does, two nodes that are not connected."""
     up = list(range(n_nodes))
 
     def top(v: int) -> int:

@@ -1,4 +1,4 @@
-"""Trees out of what people have: edges, sparse graphs, linkages, paths, and the hierarchies that are shipped.
+"""Builders of trees: from edges, sparse graphs, linkages and paths, and from the hierarchies that are shipped.
 
 Each function returns the four arguments of `fastemd.Tree`: parent, length, bins, labels. The methods `Tree.from_edges`
 and so on pass them on. What a function here does not check (lengths, bins, labels, cycles), the Tree checks.

@@ -59,7 +59,7 @@ class Chain(Space):
 
     @cached_property
     def arrays(self) -> ChainArrays:
-        """What kernels read."""
+        """The arrays that kernels read."""
         return ChainArrays(self.lengths)
 
     @cached_property

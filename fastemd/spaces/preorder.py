@@ -1,4 +1,4 @@
-"""Walks over a tree, without recursion, so that any depth will do.
+"""Depth-first order, diameter and distances of a tree, without recursion: any depth will do.
 
 In depth-first order (preorder) a parent stands before its children and a subtree is a run of positions. `up[k]` is the
 position of the parent of position k, with up[0] = 0 at the root; `length[k]` is the length of the edge above it.
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def order(parent: np.ndarray, root: int) -> np.ndarray:
-    """Nodes in depth-first order, siblings by number; nodes that hang on a cycle instead of the root are left out."""
+    """Return the nodes in depth-first order, siblings by number; nodes not connected to the root are left out."""
     n = len(parent)
     # Children grouped by parent, the largest number first, so that the stack below hands out the smallest one first.
     children = (n - 1 - np.argsort(parent[::-1], kind="stable"))[1:].tolist()
@@ -28,7 +28,7 @@ def order(parent: np.ndarray, root: int) -> np.ndarray:
 
 
 def depths(up: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Length of the way from the root to each position."""
+    """Return the length of the path from the root to each position."""
     depth = [0.0] * len(up)
     steps = zip(range(1, len(up)), up[1:].tolist(), length[1:].tolist(), strict=True)
     for k, parent, step in steps:
@@ -37,7 +37,7 @@ def depths(up: np.ndarray, length: np.ndarray) -> np.ndarray:
 
 
 def diameter(up: np.ndarray, length: np.ndarray, place: np.ndarray) -> float:
-    """Largest distance of two of the positions `place`, in one sweep from the leaves to the root."""
+    """Return the largest distance of two bins, `place` being their positions, in one sweep from the leaves to the root."""
     from_bins = np.full(len(up), -np.inf)
     from_bins[place] = 0.0
     reach, parents, steps = from_bins.tolist(), up.tolist(), length.tolist()
@@ -50,7 +50,7 @@ def diameter(up: np.ndarray, length: np.ndarray, place: np.ndarray) -> float:
 
 
 def distances(up: np.ndarray, length: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Distance of each pair of the positions `place`: the ways of both up to their lowest common ancestor.
+    """Return the distance of each pair of bins: the paths of both up to their lowest common ancestor.
 
     The lowest common ancestor of positions p < q is as deep as the shallowest parent of positions p + 1 .. q. So the
     depths of the ancestors of neighbouring places give those of all pairs as running minima, in O(n ** 2).

@@ -53,11 +53,11 @@ class Ring(Space):
 
     @cached_property
     def arrays(self) -> RingArrays:
-        """What kernels read."""
+        """The arrays that kernels read."""
         return RingArrays(self.lengths)
 
     def _positions(self) -> np.ndarray:
-        """Length of the way from bin 0 upwards to bins 0 .. n - 1 and, once around, to bin 0 again: shape (n + 1,)."""
+        """Positions of bins 0 .. n - 1 counted from bin 0 and, once around, of bin 0 again: shape (n + 1,)."""
         return np.concatenate([[0.0], np.cumsum(self.lengths)])
 
     @cached_property

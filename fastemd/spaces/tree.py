@@ -97,7 +97,7 @@ class Tree(Space):
 
     @cached_property
     def arrays(self) -> TreeArrays:
-        """What kernels read."""
+        """The arrays that kernels read."""
         edge = np.empty_like(self._order)
         edge[self._order] = np.arange(self.n_nodes)
         up = edge[self.parent[self._order]]

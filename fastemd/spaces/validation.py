@@ -1,4 +1,7 @@
-"""Checks of what users hand in, and the text of every error: the argument, what came, what is needed, the mend."""
+"""Validation of the arguments of spaces.
+
+Each error text names the argument, what came, what is needed, and the mend.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 
 
 def frozen_space(space: str, attribute: str) -> str:
-    """Text of the error for setting or deleting an attribute."""
+    """Return the error text for setting or deleting an attribute."""
     return f"{space}.{attribute} cannot be set: spaces are immutable. Build a new {space} instead."
 
 
@@ -30,7 +33,7 @@ def _vector(values: Any, name: str, kinds: str, needed: str) -> np.ndarray:
 
 
 def items_of(values: Any, name: str, needed: str) -> list[Any]:
-    """Return what `values` iterates over; a lone string is no sequence here."""
+    """Return the items of a sequence; a single string is refused."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise TypeError(f"{name} is {values!r}. Needed: {needed}; put it in a list.")
     return list(values)
@@ -138,7 +141,7 @@ def tree_parents(parent: Any) -> tuple[np.ndarray, int]:
 
 
 def no_cycle(parent: np.ndarray, reached: np.ndarray) -> None:
-    """Raise where some node is not among those `reached` from the root."""
+    """Raise if a node is not among those `reached` from the root."""
     if len(reached) == len(parent):
         return
     v = int(np.setdiff1d(np.arange(len(parent)), reached, assume_unique=True)[0])
@@ -149,7 +152,7 @@ def no_cycle(parent: np.ndarray, reached: np.ndarray) -> None:
 
 
 def _cycle(parent: np.ndarray, v: int) -> str:
-    """Write down the cycle that the way up from `v` ends in."""
+    """Return, as text, the cycle in which the path up from `v` ends."""
     seen: dict[int, None] = {}
     while v not in seen:
         seen[v] = None

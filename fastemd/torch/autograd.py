@@ -172,7 +172,7 @@ def _number(g: Tensor, factor: Tensor | float) -> float | None:
 
 
 class _Loss(torch.autograd.Function):
-    """The loss, all at once."""
+    """The loss of all rows, reduced."""
 
     @staticmethod
     def forward(

@@ -1,15 +1,7 @@
-"""The Earth Mover's Distance as a loss of PyTorch, with the arguments and habits of its cross entropy.
+"""`emd_loss` and `EMDLoss`: arguments are checked and rows arranged here; `autograd` computes them.
 
->>> import torch, fastemd as fe
->>> from fastemd.torch import EMDLoss
->>> logits = torch.zeros(2, 3, requires_grad=True)
->>> loss = EMDLoss(fe.Chain(3))(logits, torch.tensor([0, 2]))
->>> loss.backward()
->>> round(loss.item(), 4)
-0.5556
-
-Rows are handed to `fastemd` as they lie, and the kernel that finds their values finds the gradients too, which the
-backward pass only scales, in place. Second derivatives are those of `torch_twice`.
+One kernel computes values and gradients in the forward pass; the backward pass scales the gradients in place. Second
+derivatives are those of `second_derivative`.
 """
 
 from __future__ import annotations
@@ -65,7 +57,7 @@ def emd_loss(
     ignore_index : int, optional
         Rows of this class do not count, and get no gradient.
     label_smoothing : float, optional
-        How much of each target is spread evenly over all classes.
+        Share of each target that is distributed evenly over all classes.
     lengths : Tensor, shape (m,), optional
         Lengths of the edges, in place of the space's own, and differentiable; above 0 on a chain, else at least 0.
     check : bool, optional
@@ -88,8 +80,8 @@ def emd_loss(
 
     Notes
     -----
-    Time O(n), on trees O(nodes), a row. Nothing is copied, but that bfloat16 becomes float32 on the CPU, since numpy
-    knows no such thing. Sums are float64 inside. Beside the gradient no memory of its size is used. Label smoothing,
+    Time O(n), on trees O(nodes), a row. Nothing is copied, except that bfloat16 becomes float32 on the CPU, since numpy
+    has no bfloat16. Sums are float64 inside. Beside the gradient no memory of its size is used. Label smoothing,
     `from_logits=False`, `lengths` and a target that requires grad each need a matrix or two of the size of `input`.
 
     Differentiable with respect to `input`, a soft `target` and `lengths`; a second time for ``rho >= 2``, in plain
@@ -112,7 +104,7 @@ def emd_loss(
     tensor(0.7500)
     """
     space = space_of(space)
-    soft = validation.checked(input, target, space, reduction, weight, label_smoothing, lengths)
+    soft = validation.is_soft(input, target, space, reduction, weight, label_smoothing, lengths)
     dtype, check = input.dtype, input.is_cpu if check is None else check
     if input.dim() > 2:
         input, target = input.movedim(1, -1), target.movedim(1, -1) if soft else target

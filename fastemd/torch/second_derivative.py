@@ -22,8 +22,8 @@ from torch.nn.functional import pad
 from .. import threads
 from ..spaces.base import Space
 
-HALVINGS = 64  # of the bracket around a circulation, after which float64 tells its ends apart no more
-OURS = (torch.float32, torch.float64)  # what numpy multiplies as fast as torch
+HALVINGS = 64  # bisections, after which the ends of a bracket around a circulation are equal in float64
+NUMPY_DTYPES = (torch.float32, torch.float64)  # numpy multiplies these as fast as torch
 TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -36,26 +36,26 @@ def scale(
     *,
     in_place: bool,
 ) -> tuple[Tensor, ...]:
-    """Return the wanted ones of the gradients with respect to input, target and lengths, g being that of the rows."""
-    weigh = g if isinstance(g, float) else g.unsqueeze(-1)
+    """Return the wanted gradients with respect to input, target and lengths; g is the gradient of the rows' values."""
+    factor = g if isinstance(g, float) else g.unsqueeze(-1)
     try:
-        if in_place and isinstance(g, float) and grad.dtype in OURS:
+        if in_place and isinstance(g, float) and grad.dtype in NUMPY_DTYPES:
             _multiply(grad, g)
         else:
-            grad = grad.mul_(weigh) if in_place else (grad * weigh).to(grad.dtype)
-    except RuntimeError:  # what vmap runs at once, as is_grads_batched wants it, does not fit in place
-        grad = (grad * weigh).to(grad.dtype)
+            grad = grad.mul_(factor) if in_place else (grad * factor).to(grad.dtype)
+    except RuntimeError:  # under vmap, as is_grads_batched uses it, g has an axis more than grad
+        grad = (grad * factor).to(grad.dtype)
     answer = [grad] if wanted[0] else []
     if wanted[1]:
         answer.append(grad * (label_smoothing - 1.0))
     if wanted[2]:
-        answer.append((by_length * weigh).sum_to_size(by_length.shape[-1:]))
+        answer.append((by_length * factor).sum_to_size(by_length.shape[-1:]))
     return tuple(answer)
 
 
 def _multiply(x: Tensor, factor: float) -> None:
-    """Multiply in place, by our own threads: those of torch would spin on for a while, and hold up the next kernel."""
-    flat = x.view(-1).numpy()  # never a copy, which would be multiplied in its place
+    """Multiply in place with fastemd's threads: torch's would spin for a while and delay the next kernel."""
+    flat = x.view(-1).numpy()  # view, not reshape: a copy would be multiplied instead
 
     def work(first: int, last: int) -> None:
         np.multiply(flat[first:last], factor, out=flat[first:last])
@@ -87,14 +87,14 @@ class Scaled(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        """Keep what the gradients are a function of."""
+        """Save the inputs of the gradients."""
         ctx.save_for_backward(*inputs[:4])
-        ctx.wanted, *ctx.law = inputs[6:]
+        ctx.wanted, *ctx.options = inputs[6:]
 
     @staticmethod
     def backward(ctx: Any, *directions: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradient of the derivative along the directions."""
-        rho = ctx.law[1]
+        rho = ctx.options[1]
         if rho < 2:
             raise RuntimeError(
                 f"emd_loss with rho={rho:g} has no second derivative: where an edge has no flow, its slope "
@@ -105,12 +105,12 @@ class Scaled(torch.autograd.Function):
         g, input, target, lengths = ctx.saved_tensors
         variables = [x for x in (g, input, target, lengths) if x is not None and x.is_floating_point()]
 
-        def along(*variables: Tensor) -> Tensor:
+        def directional(*variables: Tensor) -> Tensor:
             left = list(variables)
-            place = [left.pop(0) if x is not None and x.is_floating_point() else x for x in ctx.saved_tensors]
-            return _derivative(place, (u, v, w), *ctx.law)
+            point = [left.pop(0) if x is not None and x.is_floating_point() else x for x in ctx.saved_tensors]
+            return _derivative(point, (u, v, w), *ctx.options)
 
-        found = list(torch.func.grad(along, tuple(range(len(variables))))(*variables))
+        found = list(torch.func.grad(directional, tuple(range(len(variables))))(*variables))
         answer = [
             found.pop(0) if x is not None and x.is_floating_point() else None for x in (g, input, target, lengths)
         ]
@@ -118,7 +118,7 @@ class Scaled(torch.autograd.Function):
 
 
 def _derivative(
-    place: Sequence[Any],
+    point: Sequence[Any],
     directions: tuple[Tensor | None, Tensor | None, Tensor | None],
     space: Space,
     rho: float,
@@ -126,7 +126,7 @@ def _derivative(
     label_smoothing: float,
 ) -> Tensor:
     """Return the derivative of ``sum(g * values)`` where input, target and lengths move along the directions."""
-    g, input, target, lengths = place
+    g, input, target, lengths = point
     u, v, w = directions
     a = input.double()
     da = torch.zeros_like(a) if u is None else u.double()
@@ -148,7 +148,7 @@ def _derivative(
 
 
 def _slope(phi: Tensor, rho: float) -> Tensor:
-    """Return the slope on an edge of length 1, in the form that torch differentiates rightly at 0."""
+    """Return the slope on an edge of length 1, in a form whose derivative torch gets right at 0."""
     return 2.0 * phi if rho == 2 else rho * phi.sign() * phi.abs() ** (rho - 1.0)
 
 
@@ -168,14 +168,14 @@ def _prefix(difference: Tensor, space: Space) -> Tensor:
         return difference.cumsum(-1)
     if space.kind == "chain":
         return difference.cumsum(-1)[..., :-1]
-    bin_at, first, beyond = (torch.as_tensor(index, device=difference.device) for index in _runs(space))
+    bin_at, first, beyond = (torch.as_tensor(index, device=difference.device) for index in _subtrees(space))
     sums = pad(pad(difference, (0, 1)).index_select(-1, bin_at).cumsum(-1), (1, 0))
     return sums.index_select(-1, beyond) - sums.index_select(-1, first)
 
 
-def _runs(space: Space) -> tuple[np.ndarray, ...]:
-    """Return the bin at each position of a tree (or n), and from where to where the positions below each edge run."""
-    if "torch runs" not in space.kept:
+def _subtrees(space: Space) -> tuple[np.ndarray, ...]:
+    """Return the bin at each position of a tree (or n), and the first and last + 1 position below each edge."""
+    if "torch subtrees" not in space.kept:
         up, _, place, edge = space.arrays  # type: ignore[attr-defined]
         beyond = np.arange(1, len(up) + 1)
         for k in range(len(up) - 1, 0, -1):
@@ -183,8 +183,8 @@ def _runs(space: Space) -> tuple[np.ndarray, ...]:
         beyond[0] = 0  # no edge is above the root
         bin_at = np.full(len(up), space.n)
         bin_at[place] = np.arange(space.n)
-        space.kept["torch runs"] = bin_at, edge.copy(), beyond[edge]
-    found: tuple[np.ndarray, ...] = space.kept["torch runs"]
+        space.kept["torch subtrees"] = bin_at, edge.copy(), beyond[edge]
+    found: tuple[np.ndarray, ...] = space.kept["torch subtrees"]
     return found
 
 
@@ -212,5 +212,5 @@ class _Circulation(torch.autograd.Function):
         prefix, length, circulation = ctx.saved_tensors
         phi = prefix - circulation
         steep = length * phi.abs() ** (ctx.rho - 2.0) * ((ctx.rho - 1.0) * ctx.rho)
-        share = g / steep.sum(-1, keepdim=True).clamp_min(TINY)  # where all flows are 0, so is everything here
+        share = g / steep.sum(-1, keepdim=True).clamp_min(TINY)  # where all flows are 0, the gradient is 0 too
         return share * steep, (share * _slope(phi, ctx.rho)).sum_to_size(length.shape), None

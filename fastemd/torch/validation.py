@@ -1,4 +1,4 @@
-"""What users of the loss hand in, and what a bad call is told: errors of torch's kinds, in torch's words first."""
+"""Validation of the arguments of the loss: errors of torch's types, in torch's words first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..spaces.base import Space
 REDUCTIONS = ("mean", "sum", "none")
 
 
-def checked(
+def is_soft(
     input: Any,
     target: Any,
     space: Space,
@@ -21,7 +21,7 @@ def checked(
     label_smoothing: float,
     lengths: Any,
 ) -> bool:
-    """Look at the metadata of a call, and return whether its target is soft: in the shape of the input."""
+    """Check the metadata of a call, and return whether its target is soft, which means in the shape of the input."""
     for name, x in (("input", input), ("target", target), ("weight", weight), ("lengths", lengths)):
         if x is None and name in ("weight", "lengths"):
             continue
@@ -55,8 +55,8 @@ def checked(
 
 
 def _check_shapes(input: Tensor, target: Tensor, space: Space) -> None:
-    """Class indices have the input's shape but for the axis of classes; floats in the input's shape are histograms."""
-    shape, aim = input.shape, target.shape
+    """Check that the target holds class indices, without the axis of classes, or histograms in the input's shape."""
+    shape, target_shape = input.shape, target.shape
     axis = 0 if len(shape) == 1 else 1
     if not shape or shape[axis] != space.n:
         found = f"{shape[axis]} classes in axis {axis}" if shape else "a single number"
@@ -64,7 +64,7 @@ def _check_shapes(input: Tensor, target: Tensor, space: Space) -> None:
             f"Expected input of {space.n} classes, one for each bin of {space!r}, got {found} (shape {list(shape)}). "
             "Needed: shape (n,), (N, n) or (N, n, d1, ...)."
         )
-    if aim == shape:
+    if target_shape == shape:
         if not target.is_floating_point():
             raise RuntimeError(
                 f"Expected floating point type for target with class probabilities, got {_kind(target)}. Needed: "
@@ -72,16 +72,16 @@ def _check_shapes(input: Tensor, target: Tensor, space: Space) -> None:
             )
         return
     needed = (*shape[:axis], *shape[axis + 1 :])
-    if len(shape) > 1 and (not aim or aim[0] != shape[0]):
-        found = aim[0] if aim else "no batch"
+    if len(shape) > 1 and (not target_shape or target_shape[0] != shape[0]):
+        found = target_shape[0] if target_shape else "no batch"
         raise ValueError(
             f"Expected input batch_size ({shape[0]}) to match target batch_size ({found}). Needed: a target of shape "
             f"{list(needed)}, or {list(shape)} for histograms."
         )
-    if aim != needed:
+    if target_shape != needed:
         raise RuntimeError(
-            f"Expected target size {list(needed)}, got {list(aim)}. Needed: the size of the input without its axis of "
-            f"classes, or {list(shape)} for histograms."
+            f"Expected target size {list(needed)}, got {list(target_shape)}. Needed: the size of the input without its axis "
+            f"of classes, or {list(shape)} for histograms."
         )
     if target.dtype not in (torch.int64, torch.uint8):
         raise RuntimeError(
@@ -91,14 +91,14 @@ def _check_shapes(input: Tensor, target: Tensor, space: Space) -> None:
 
 
 def out_of_bounds(target: int, space: Space) -> IndexError:
-    """Return the error for a class that is the number of no bin."""
+    """Return the error for a class that no bin has."""
     return IndexError(
         f"Target {target} is out of bounds. Needed: 0..{space.n - 1}, the bins of {space!r}, or ignore_index."
     )
 
 
 def learnable(space: Space) -> Tensor:
-    """Return the lengths above 0, of which there has to be one."""
+    """Return the lengths above 0; at least one is needed."""
     lengths = torch.as_tensor(space.lengths[space.lengths > 0])
     if not len(lengths):
         raise ValueError(f"{space!r} has no edge of a length above 0. Needed: one at least, for learn_lengths=True.")
