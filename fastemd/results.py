@@ -48,9 +48,9 @@ class SinkhornResult:
     value : numpy scalar or ndarray, shape (...)
         Transport cost of the plan, ``sum(P * cost)``.
     regularised_value : numpy scalar or ndarray, shape (...)
-        The minimum of the regularised problem: ``value + reg * KL(P | a b^T / s)``, and with `unbalanced` the two marginal terms.
-        It is computed as the dual value of the potentials, which never exceeds the minimum, and lies below it by no
-        more than something of the order of the marginal error squared.
+        The minimum of the regularised problem, ``value + reg * KL(P | a b^T / s)``, and with `unbalanced` the two
+        marginal terms. It is computed as the dual value of the potentials. That never exceeds the minimum, and lies
+        below it by an amount of the order of the marginal error squared.
     potentials : pair of ndarray, shapes (..., n) and (..., k)
         f and g, finite in every bin, also where a or b is 0. Unless `unbalanced`, f is centred over its bins.
     plan : ndarray, shape (..., n, k), or None

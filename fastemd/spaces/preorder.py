@@ -37,7 +37,7 @@ def depths(up: np.ndarray, length: np.ndarray) -> np.ndarray:
 
 
 def diameter(up: np.ndarray, length: np.ndarray, place: np.ndarray) -> float:
-    """Return the largest distance of two bins, `place` being their positions, in one sweep from the leaves to the root."""
+    """Return the largest distance of two bins at the positions `place`, in one sweep from the leaves to the root."""
     from_bins = np.full(len(up), -np.inf)
     from_bins[place] = 0.0
     reach, parents, steps = from_bins.tolist(), up.tolist(), length.tolist()

@@ -80,8 +80,8 @@ def _check_shapes(input: Tensor, target: Tensor, space: Space) -> None:
         )
     if target_shape != needed:
         raise RuntimeError(
-            f"Expected target size {list(needed)}, got {list(target_shape)}. Needed: the size of the input without its axis "
-            f"of classes, or {list(shape)} for histograms."
+            f"Expected target size {list(needed)}, got {list(target_shape)}. Needed: the size of the input without its "
+            f"axis of classes, or {list(shape)} for histograms."
         )
     if target.dtype not in (torch.int64, torch.uint8):
         raise RuntimeError(
