@@ -106,7 +106,7 @@ class Space:
         return copyreg.__newobj__, (type(self),), self.content()  # type: ignore[attr-defined]
 
     def __setstate__(self, content: dict[str, Any]) -> None:
-        type(self).__init__(self, **content)  # type: ignore[misc]
+        type(self).__init__(self, **content)
 
     def __copy__(self) -> Space:
         return self

@@ -95,8 +95,8 @@ def _space_named(name: str) -> Space:
     if name not in _named:
         if not name.startswith(EXPORTED):
             raise RuntimeError(
-                f"fastemd::emd finds no space {name!r}: the graph was made in another process. Needed: the space of that "
-                "graph in this process, before it runs; call fastemd.torch.emd_loss on it once, or use torch.export, "
+                f"fastemd::emd finds no space {name!r}: the graph was made in another process. Needed: that space in "
+                "this process, before the graph runs; call fastemd.torch.emd_loss on it once, or use torch.export, "
                 "which saves the space with the program."
             )
         content = json.loads(zlib.decompress(base64.b64decode(name.removeprefix(EXPORTED))))

@@ -109,8 +109,9 @@ def emd_loss(
     dtype, check = input.dtype, input.is_cpu if check is None else check
     if input.dim() > 2:
         input, target = input.movedim(1, -1), target.movedim(1, -1) if soft else target
-    histograms = [x for x, given in ((input, not from_logits), (target, soft)) if given]
-    tolerance = max((mass_tolerance(torch.finfo(x.dtype).eps, space.n) for x in histograms), default=0.0)
+    # The masses of histograms in 16 bits agree within the rounding of 16 bits, also where they are widened below.
+    eps = max(torch.finfo(target.dtype).eps if soft else 0.0, 0.0 if from_logits else torch.finfo(input.dtype).eps)
+    tolerance = mass_tolerance(eps, space.n)
     if soft:
         dtype = torch.promote_types(dtype, target.dtype)
     elif target.dtype != torch.int64:
