@@ -113,11 +113,11 @@ def test_inputs_stay_as_they_are(face):  # noqa: F811
 
 @EVERY_GROUND
 def test_rows_are_solved_in_parts_where_memory_is_small(face, ground, monkeypatch):  # noqa: F811
-    from fastemd.cuda.entropic import launch as entropic_wing
+    from fastemd.cuda.entropic import launch as entropic_launch
 
     a, b = histograms(np.random.default_rng(3), 7, 3), B[:1]
     whole = face.sinkhorn(a, b, GROUNDS[ground](), reg=REG, plan=True, tol=1e-3)
-    monkeypatch.setattr(entropic_wing, "MOST_MEMORY", 3 * 8 * 60)
+    monkeypatch.setattr(entropic_launch, "MOST_MEMORY", 3 * 8 * 60)
     parts = face.sinkhorn(a, b, GROUNDS[ground](), reg=REG, plan=True, tol=1e-3)
     for name in ("value", "grad_a", "plan", "n_iter"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
@@ -202,7 +202,7 @@ def launches(monkeypatch):
     launch, to_host = intrinsics.launch, driver.to_host
 
     def counted(kernel, blocks, threads, stream, shared_bytes, arguments):
-        if type(arguments[-2]) is int and type(arguments[0]).__name__ == "Room" and len(arguments) == 7:
+        if type(arguments[-2]) is int and type(arguments[0]).__name__ == "SolverState" and len(arguments) == 7:
             steps.append(arguments[-2])
         launch(kernel, blocks, threads, stream, shared_bytes, arguments)
 

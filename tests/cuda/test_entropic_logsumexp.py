@@ -5,7 +5,7 @@ import pytest
 
 from fastemd.arrays.readers import read
 from fastemd.cuda.entropic import logsumexp
-from fastemd.cuda.entropic import ring as windows
+from fastemd.cuda.entropic import ring as entropic_ring
 from fastemd.cuda.primitives import intrinsics
 from fastemd.cuda.primitives.intrinsics import cuda, device, types
 from fastemd.spaces import Ring
@@ -29,13 +29,13 @@ def applied(face, function, *columns):  # noqa: F811
 @device
 def narrowed(place):
     x = intrinsics.load(place, types.float64)
-    intrinsics.store(place + 8, types.float64(logsumexp.narrow_growth(types.float32(x))))
+    intrinsics.store(place + 8, types.float64(logsumexp.clamped_exp_32(types.float32(x))))
 
 
 @device
 def added(place):
     x, y = intrinsics.load(place, types.float64), intrinsics.load(place + 8, types.float64)
-    intrinsics.store(place + 16, logsumexp.plus(x, y))
+    intrinsics.store(place + 16, logsumexp.logsumexp(x, y))
 
 
 def test_exponential_in_float32_is_within_two_units_of_its_last_place(face):  # noqa: F811
@@ -60,7 +60,7 @@ def test_sums_of_exponentials_of_any_size_are_known_by_their_logarithms(face):  
 )
 def test_no_window_of_a_ring_reaches_over_more_than_two_segments(lengths):
     ring = Ring(lengths=lengths)
-    (_, first, last, end), (n, _) = windows.prepare(ring)
+    _, first, last, end, n, _ = entropic_ring.prepare(ring)
     assert n == len(lengths)
     for side in range(2):
         here = slice(2 * n * side, 2 * n * (side + 1))
