@@ -292,6 +292,24 @@ def test_host_and_device_are_not_mixed(stand_ins):
         fe.sinkhorn(A, B, COST, reg=REG, potentials=(there(np.zeros(3)), np.zeros(3)))
 
 
+def test_histograms_and_matrix_are_used_on_one_stream(stand_ins):
+    stand_ins.streams["torch"][0] = 0x70
+    with pytest.raises(
+        ValueError, match=r"a \(cupy.ndarray\) is used on stream 0x1 and cost_or_space \(torch.Tensor\)"
+    ):
+        fe.sinkhorn(MAKERS["cupy"](A.copy()), MAKERS["cupy"](B.copy()), MAKERS["torch"](COST.copy()), reg=REG)
+
+
+def test_matrix_that_is_borrowed_is_waited_for(stand_ins, monkeypatch):
+    from fastemd.arrays import driver
+
+    waited = []
+    monkeypatch.setattr(driver, "synchronize", lambda device, stream: waited.append(device))
+    a, b = MAKERS["cupy"](A.copy()), MAKERS["cupy"](B.copy())
+    fe.sinkhorn(a, b, MAKERS["jax"](COST.copy()), reg=REG, check=False, max_iter=9)
+    assert waited == [0]
+
+
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
