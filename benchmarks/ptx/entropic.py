@@ -52,7 +52,7 @@ def _loop(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
 
 
 def _around(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-    from fastemd.cuda.entropic import read_rows, write_rows
+    from fastemd.cuda.entropic import cost_matrix, read_rows, write_rows
     from fastemd.cuda.entropic.state import AnswerOptions
 
     state, a, b, stage = _state()
@@ -67,6 +67,7 @@ def _around(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]
         for words, kernel in ((", rows read", cold), (", rows and potentials read", warm)):
             yield words, kernel, (1, 1, 1, *(matrix,) * 4, state, a, b, 1.0, options)
         yield ", plans", write_rows.write_plans_kernel(out), (state, a, b, stage, options, 1, 1, 1, 1)
+        yield ", cost read", cost_matrix.inspect_kernel(case.dtype, case.team), (1,) * 7
         combine = write_rows.combine_kernel((*("float64",) * 3, out), write_rows.DEBIASED)
         yield ", differences", combine, (1, 1, 1, *(matrix,) * 3, 1)
 
@@ -76,6 +77,7 @@ def _once(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
 
     state, a, b, _ = _state()
     yield ", stage begun", read_rows.start_stage, (state, a, b, 1.0, 1.0)
+    yield ", symmetry", cost_matrix.asymmetry_kernel(case.team), (1, 1, 1)
     yield ", matrices", cost_matrix.gibbs_matrices_kernel(form), (1, 1, 1, 1.0, 1.0, 1, 1)
 
 

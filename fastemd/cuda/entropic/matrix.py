@@ -174,7 +174,8 @@ def exponentials(form, size):
             j = item - r * tile
             x = -math.inf
             if r < count and first + j < other.bins and load_field(state, OMEGA, base + r) != 0.0:
-                x = log_weight(weights_of(other, base + r), first + j)
+                entry = (base + r) * other.bins + first + j
+                x = load(other.log_mass, entry) + load(other.potential, entry)
             shared[MEETING + j * count_rows + r] = x
 
     @device

@@ -61,8 +61,6 @@ def side_readers(read, read_potential, start_given, size):
 
     @device
     def store_vectors(row, step, potential, potential_step, index, own, mass):
-        masses, log_masses = row_address(own.mass, index, own.bins), row_address(own.log_mass, index, own.bins)
-        potentials = row_address(own.potential, index, own.bins)
         bad = 0.0
         for j in range(cuda.threadIdx.x, own.bins, size):
             x, z = read(row + j * step) / mass, 0.0
@@ -70,9 +68,10 @@ def side_readers(read, read_potential, start_given, size):
                 z = read_potential(potential + j * potential_step)
             if not abs(z) < math.inf:
                 bad += 1.0
-            store(masses, j, x)
-            store(log_masses, j, logarithm(x))
-            store(potentials, j, z)
+            entry = index * own.bins + j
+            store(own.mass, entry, x)
+            store(own.log_mass, entry, logarithm(x))
+            store(own.potential, entry, z)
         bad, _, _, _ = totals(bad, 0.0, 0.0, 0.0)
         return bad
 

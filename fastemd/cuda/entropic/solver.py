@@ -103,10 +103,10 @@ def updates(size):
 
     @device
     def damped_mass(row, side, damping):
-        masses, potentials = row_address(side.mass, row, side.bins), row_address(side.potential, row, side.bins)
         mass = 0.0
         for i in range(cuda.threadIdx.x, side.bins, size):
-            mass = intrinsics.plus(mass, load(masses, i) * clamped_exp(-damping * load(potentials, i)))
+            entry = row * side.bins + i
+            mass = intrinsics.plus(mass, load(side.mass, entry) * clamped_exp(-damping * load(side.potential, entry)))
         return mass
 
     @device
@@ -117,9 +117,9 @@ def updates(size):
         """
         mass_a, mass_b, _, _ = totals(damped_mass(row, a, damping), damped_mass(row, b, damping), 0.0, 0.0)
         shift = (logarithm(mass_a) - logarithm(mass_b) - 2.0 * log_ratio) / (2.0 * damping)
-        potentials = row_address(a.potential, row, a.bins)
         for i in range(cuda.threadIdx.x, a.bins, size):
-            store(potentials, i, load(potentials, i) + shift)
+            entry = row * a.bins + i
+            store(a.potential, entry, load(a.potential, entry) + shift)
 
     return measure, update, translate
 
