@@ -1,6 +1,6 @@
-"""Cost matrices on a device: their validation, and the Gibbs kernel's matrices of either side.
+"""Cost matrices on a device: their validation, and the Gibbs kernel's matrix for each side.
 
-Validation reads a matrix once. Only some numbers of each block go to the host.
+A matrix is read once to validate and convert it. Each block returns a few numbers to the host.
 """
 
 import functools
@@ -22,7 +22,7 @@ FLOAT64 = np.dtype(np.float64)
 
 
 class Inspection(NamedTuple):
-    """What validation finds of a cost matrix.
+    """The float64 copy of a cost matrix, its range, and its first bad entry.
 
     Parameters
     ----------
@@ -42,11 +42,12 @@ class Inspection(NamedTuple):
 
 def inspect(matrix):
     """Return the `Inspection` of a `DeviceArray` of shape (n, k), not empty, of a real dtype and any strides."""
-    (n, k), names = matrix.shape, matrix.dtype.name
+    n, k = matrix.shape
     as_it_is = matrix.dtype == FLOAT64 and matrix.strides == device_arrays.contiguous(matrix.shape, 8)
     copy = matrix if as_it_is else device_arrays.empty(matrix, matrix.shape, FLOAT64)
     target = 0 if as_it_is else copy.address
-    partial = _partial_results(inspect_kernel(names, THREADS), matrix, 3, n, k, matrix.address, *matrix.strides, target)
+    kernel = inspect_kernel(matrix.dtype.name, THREADS)
+    partial = _partial_results(kernel, matrix, 3, n, k, matrix.address, *matrix.strides, target)
     least, largest, first = partial[:, 0].min(), partial[:, 1].max(), partial[:, 2].min()
     bad = None if first == math.inf else (*divmod(int(first), k), _entry(copy, int(first)))
     return Inspection(copy, float(least), float(largest), bad)
@@ -138,7 +139,7 @@ def asymmetry_kernel(size):
 
 @functools.cache
 def gibbs_matrices_kernel(form):
-    """Return the kernel that writes the matrices of either side: exp(-cost / reg), or cost / reg for exponentials."""
+    """Return the kernel that writes a matrix for each side: exp(-cost / reg), or cost / reg for exponentials."""
     exponentials = form.endswith("exponentials")
     numbers = format_of("float64" if exponentials else form)
     word, write = numbers.size, numbers.write

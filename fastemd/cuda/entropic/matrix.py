@@ -1,4 +1,4 @@
-"""The Gibbs kernel of a cost matrix: matrix products, or exponentials made anew where exp(-cost / reg) leaves float64.
+"""The Gibbs kernel of a cost matrix: matrix products, or exponentials of each entry where these leave float64.
 
 A block works on a few rows together, so that each entry of the matrix is loaded once for all of them. A thread has one
 bin of the answer at a time and goes over the bins of the other side; neighbouring threads load neighbouring entries.
@@ -42,7 +42,7 @@ class Matrix(NamedTuple):
 
 
 class GibbsKernel(Parts):
-    """What a block does to its rows. All its threads call both, and may read each other's sums after `log_sums`.
+    """Device functions of a block. All its threads call both, and may read each other's sums after `log_sums`.
 
     rows                                                    of a block
     log_sums(state, base, count, own, other, options, cost) store ln of the sums at the bins of `own` in `state.sums`
@@ -100,7 +100,7 @@ def products(form, size):
             shared[begin + j * count_rows + r] = weight
 
     @device
-    def add_tile(kernel, step, bins, sums):
+    def add_tile(gibbs_kernel, step, bins, sums):
         shared = cuda.shared.array(0, kind)
         part = cuda.local.array(count_rows, kind)
         entries = cuda.local.array(prefetch, kind)
@@ -109,14 +109,14 @@ def products(form, size):
         whole = bins // prefetch * prefetch
         for first in range(0, whole, prefetch):
             for e in range(prefetch):
-                entries[e] = intrinsics.load(kernel + step * (first + e), kind)
+                entries[e] = intrinsics.load(gibbs_kernel + step * (first + e), kind)
             # Indices into a slice are constants, which cost no arithmetic.
             weights = shared[begin + first * count_rows : begin + (first + prefetch) * count_rows]
             for e in range(prefetch):
                 for r in range(count_rows):
                     part[r] += entries[e] * weights[e * count_rows + r]
         for j in range(whole, bins):
-            entry = intrinsics.load(kernel + step * j, kind)
+            entry = intrinsics.load(gibbs_kernel + step * j, kind)
             for r in range(count_rows):
                 part[r] += entry * shared[begin + j * count_rows + r]
         for r in range(count_rows):
@@ -137,8 +137,8 @@ def products(form, size):
                 load_tile(state, base, count, first, other.bins)
                 cuda.syncthreads()
                 if i < own.bins:
-                    kernel = own.gibbs_kernel + word * (first * own.bins + i)
-                    add_tile(kernel, word * own.bins, min(tile, other.bins - first), sums)
+                    gibbs_kernel = own.gibbs_kernel + word * (first * own.bins + i)
+                    add_tile(gibbs_kernel, word * own.bins, min(tile, other.bins - first), sums)
             if i < own.bins:
                 for r in range(count_rows):
                     if r < count:
@@ -153,9 +153,10 @@ def products(form, size):
 
 
 def exponentials(form, size):
-    """Return `log_sums` by exponentials e**(x_j + hint - cost); the hint is the previous potential, near minus the answer.
+    """Return `log_sums` by exponentials e**(x_j + hint - cost).
 
-    Where a sum leaves the range of its dtype, its thread makes it again, from the largest term.
+    The hint, the previous potential, keeps sums near 1. Where a sum leaves the range of its dtype, its thread makes it
+    again, from the largest term.
     """
     count_rows, tile, safe, in_float32 = ROWS[form], TILE, SAFE_SUM[form], form == "float32 exponentials"
     kind = types.float32 if in_float32 else types.float64

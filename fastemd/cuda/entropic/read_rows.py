@@ -122,7 +122,7 @@ def scale_potentials(side, row, factor):
 
 @cuda.jit
 def start_stage(state, a, b, factor, omega):
-    """Multiply potentials by the previous reg over the new one, and reset the iteration, with over-relaxation `omega`."""
+    """Multiply potentials by `factor`, the previous reg over the new one, and start with over-relaxation `omega`."""
     row = types.int64(cuda.blockIdx.x)
     good = load_field(state, GOOD, row) != 0.0
     scale_potentials(a, row, factor)

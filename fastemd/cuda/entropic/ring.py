@@ -1,9 +1,9 @@
 """The Gibbs kernel of a ring, applied in O(n): every bin is reached by the shorter way round.
 
-From bin i, the bins i + 1, ..., end(i) are nearer by the right, all others by the left; as in `fastemd.cpu.entropic.ring`
-these are the windows of i. Going round twice, the bins are cut into segments such that no window reaches over more than
-two: each segment ends at the *anchor*, the end of the window of its first bin. So a window's sum is one over the rest
-of its segment plus one over the beginning of the next. Both come from scans along the segments, and nothing is
+From bin i, the bins i + 1, ..., end(i) are nearer by the right, all others by the left; these are the windows of i, as
+in `fastemd.cpu.entropic.ring`. Going round twice, the bins are cut into segments such that no window reaches over more
+than two: each segment ends at the *anchor*, the end of the window of its first bin. So a window's sum is one over the
+rest of its segment plus one over the beginning of the next. Both come from scans along the segments, and nothing is
 subtracted. Windows to the left are those to the right on the mirrored ring.
 
 The transport cost takes the same windows of weights times positions: a window's sum of weight * distance is its sum of

@@ -70,8 +70,8 @@ def of_space(kind, size):
 def updates(size):
     """Return the functions that measure a row's marginal and update its potentials.
 
-    `fastemd.cpu.entropic.kernels.update` has the formulas. `offset` is what is added to ln of the sums: the smallest
-    cost over reg, which the kernel leaves out, and the ratio of the masses.
+    `fastemd.cpu.entropic.kernels.update` has the formulas. `offset` is added to ln of the sums: the log ratio
+    of the masses, less the smallest cost over reg.
     """
     totals = team(size, 1).totals
 

@@ -1,4 +1,4 @@
-"""State of Sinkhorn's iteration in device memory, and what its kernels take besides: options and addresses.
+"""State of Sinkhorn's iteration in device memory, and the options of its kernels.
 
 All numbers are float64. Each side has vectors of one row after the other. Potentials are divided by reg and are never
 exponentiated. The state table has one row of `FIELDS` numbers for each row of the problem.

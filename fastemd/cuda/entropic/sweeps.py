@@ -19,7 +19,7 @@ SLOTS = 4
 
 
 class Sweeps(Parts):
-    """What a block does to a row. All its threads call both, and may read each other's sums after `apply_kernel`.
+    """Device functions of a block on a row. All threads call both, and may read each other's sums after `apply_kernel`.
 
     apply_kernel(x, sums, n, space, inverse_reg, scratch)       store ln of the sum of weight * kernel at each bin
     transport_cost(x, y, sums, n, space, inverse_reg, scratch)  return a thread's share of the transport cost

@@ -197,7 +197,7 @@ def write_plans_kernel(name):
 
 @functools.cache
 def combine_kernel(names, how):
-    """Return the kernel that makes one matrix of three, of dtypes with these names; `how` is as for `launch.combine`."""
+    """Return the kernel of `launch.combine`: it makes one matrix of three, of dtypes with these names."""
     (read_x, read_y, read_z), out = (format_of(name).read for name in names[:3]), format_of(names[3])
     write, word = out.write, out.size
 
