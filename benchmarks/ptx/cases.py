@@ -183,7 +183,7 @@ def largest(room: str) -> int:
     """Return how many threads a block of entropic transport has at the most."""
     from fastemd.cuda.entropic import launch
 
-    return launch.BLOCK if room == "matrix" else launch.WALKERS
+    return launch.BLOCK if room == "matrix" else launch.SPACE_BLOCK
 
 
 def variants() -> list[Case]:

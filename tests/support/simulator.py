@@ -13,9 +13,11 @@ import numpy as np
 
 from fastemd.arrays import driver
 from fastemd.arrays.device import BFLOAT16
+from fastemd.cuda.entropic import chain as entropic_chain
+from fastemd.cuda.entropic import cost_matrix, logsumexp, matrix, read_rows, solver, write_rows
 from fastemd.cuda.entropic import launch as entropic_launch
-from fastemd.cuda.entropic import logsumexp, matrix, read_rows, solver, walks, write_rows
-from fastemd.cuda.entropic import ring as windows
+from fastemd.cuda.entropic import ring as entropic_ring
+from fastemd.cuda.entropic import tree as entropic_tree
 from fastemd.cuda.exact import chain, kernels, launch, multiblock, ring, tree
 from fastemd.cuda.primitives import dtypes, intrinsics, thread_group
 from tests.support.fake_libraries import NumbaArray, from_bfloat16, state, view
@@ -204,13 +206,19 @@ KEPT = [
     dtypes.format_of,
     kernels.build,
     multiblock.build,
-    logsumexp.segments,
-    walks.along_chain,
-    walks.along_tree,
-    windows.along_ring,
+    logsumexp.segmented_scan,
+    entropic_chain.build,
+    entropic_tree.build,
+    entropic_ring.build,
     solver.build,
 ]
-KEPT += [matrix.gibbs, read_rows.opening, write_rows.concluding, write_rows.planning, write_rows.combining]
+KEPT += [cost_matrix.inspect_kernel, cost_matrix.asymmetry_kernel, cost_matrix.gibbs_matrices_kernel]
+KEPT += [
+    read_rows.read_rows_kernel,
+    write_rows.write_answers_kernel,
+    write_rows.write_plans_kernel,
+    write_rows.combine_kernel,
+]
 
 
 def install(monkeypatch):
@@ -227,10 +235,11 @@ def install(monkeypatch):
     monkeypatch.setattr(intrinsics, "WARP", WARP)
     monkeypatch.setattr(launch, "BLOCK", BLOCK)
     monkeypatch.setattr(entropic_launch, "BLOCK", BLOCK)
-    monkeypatch.setattr(entropic_launch, "WALKERS", BLOCK)
+    monkeypatch.setattr(entropic_launch, "SPACE_BLOCK", BLOCK)
+    monkeypatch.setattr(cost_matrix, "THREADS", BLOCK)
     monkeypatch.setattr(matrix, "ROWS", dict.fromkeys(matrix.ROWS, GROUP))
     monkeypatch.setattr(matrix, "TILE", TILE)
-    monkeypatch.setattr(matrix, "AHEAD", 2)
+    monkeypatch.setattr(matrix, "PREFETCH", 2)
     for room in (chain, ring, tree):
         monkeypatch.setattr(room, "COLUMNS", COLUMNS)
     for kept in KEPT:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import threads
-from ...formulas.over_relaxation import AGREED, BOLDER, FIRST, LAST, LONGER, WINDOW, WORSE
+from ...formulas.over_relaxation import AGREED, BOLDER, FIRST_WINDOW, LARGEST_OMEGA, LONGER, WINDOW, WORSE
 from ..simd.lanes import WIDTH
 from . import operators
 
@@ -128,12 +128,14 @@ class OverRelaxation:
     """How far the steps of each row go, as the speed of its convergence says: `fastemd.formulas.over_relaxation` for many rows at once."""
 
     def __init__(self, rows: int) -> None:
-        self.begin = np.full(rows, int(FIRST))  # the iteration a window begins at, and its length, the error then
+        self.begin = np.full(
+            rows, int(FIRST_WINDOW)
+        )  # the iteration a window begins at, and its length, the error then
         self.window = np.full(rows, WINDOW)
         self.before = np.full(rows, np.inf)
         self.speed = np.full(rows, np.inf)  # of the window before
         self.limit = np.full(rows, np.inf)  # the error from which on omega has done harm
-        self.most = np.full(rows, LAST)
+        self.most = np.full(rows, LARGEST_OMEGA)
 
     def adapt(self, count: int, error: Array, omega: Array) -> None:
         """Set `omega` after iteration `count`."""
@@ -151,7 +153,9 @@ class OverRelaxation:
             eta = np.minimum((mu + last - 1.0) ** 2 / (mu * last**2), 1.0)
         agreed = (abs(mu - self.speed[now]) < AGREED * (1.0 - mu)) & (mu > last - 1.0) & (mu < 1.0)
         best = np.where(agreed, np.minimum(2.0 / (1.0 + np.sqrt(1.0 - eta)), self.most[now]), last)
-        self.most[now] = np.where(agreed, np.minimum(LAST, 1.0 + BOLDER * (self.most[now] - 1.0)), self.most[now])
+        self.most[now] = np.where(
+            agreed, np.minimum(LARGEST_OMEGA, 1.0 + BOLDER * (self.most[now] - 1.0)), self.most[now]
+        )
         self.most[now] = np.where(harm, 1.0 + 0.5 * (last - 1.0), self.most[now])
         best = np.where(harm, 1.0, best)
         changed = best != last
