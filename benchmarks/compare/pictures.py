@@ -51,9 +51,9 @@ def draw_solvers(axes: Any, results: list[Result]) -> None:
             hatch=None if result.exact else "////",
             height=0.7,
         )
-        told = "" if result.exact else f", error {relative(result.median_error)}"
+        label = "" if result.exact else f", error {relative(result.median_error)}"
         axes.annotate(
-            duration(_time(result)) + told, (_time(result), row), (5, 0), textcoords="offset points", va="center"
+            duration(_time(result)) + label, (_time(result), row), (5, 0), textcoords="offset points", va="center"
         )
     axes.set_yticks(range(len(results)), list(map(name, results)))
     axes.invert_yaxis()

@@ -1,4 +1,4 @@
-"""The comparison of `fastemd compare` at full effort; the documentation's tables and curves are made of it."""
+"""The comparison at full effort: the documentation's tables and curves are made from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from .cases import CASES
 from .run import run as run_comparison
 
 FILE = "compare.json"
-PACKAGES = ("pot", "jax", "ott-jax", "geomloss", "scikit-bio", "unifrac")
 
 
 def run(folder: Path = RESULTS, *, quick: bool = False, only: str = "") -> Path:
@@ -26,24 +25,18 @@ def run(folder: Path = RESULTS, *, quick: bool = False, only: str = "") -> Path:
     ----------
     folder : Path
     quick : bool
-        The effort of ``fastemd compare --quick``; the figures mean nothing.
+        The effort of ``python -m benchmarks.compare --quick``; the figures mean nothing.
     only : str
         Only the cases in whose names it is found.
     """
     begin = time.perf_counter()
-    result = record.here_and_now(PACKAGES) | {"quick": quick}
     names = [name for name in CASES if only in name]
 
-    def tell(doing: str) -> None:
+    def progress(doing: str) -> None:
         print(f"{time.perf_counter() - begin:5.0f} s  {doing}", file=sys.stderr, flush=True)
 
-    figures = run_comparison(names, quick=quick, effort=None if quick else measure.FULL, tell=tell)
-    result |= {"seconds": time.perf_counter() - begin}
-    result |= {key: figures[key] for key in ("seed", "import_seconds", "cases", "sizes")}
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / FILE
-    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
+    figures = run_comparison(names, quick=quick, effort=None if quick else measure.FULL, progress=progress)
+    return record.write(figures | {"seconds": time.perf_counter() - begin}, folder / FILE)
 
 
 def write_page(folder: Path, page: Path) -> Path:

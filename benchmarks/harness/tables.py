@@ -45,8 +45,8 @@ def section(result: dict) -> str:
 def tally(lines: list[dict]) -> str:
     """Return how many bars are met."""
     bars = [bar for line in lines for bar in line["bars"]]
-    met, unknown = (sum(bar["met"] is verdict for bar in bars) for verdict in (True, None))
-    return f"{met} of {len(bars)} bars met" + (f", {unknown} not measured or not judged" if unknown else "") + "."
+    met, unknown = (sum(bar["met"] is state for bar in bars) for state in (True, None))
+    return f"{met} of {len(bars)} bars met" + (f", {unknown} not measured or not checked" if unknown else "") + "."
 
 
 def timed_table(lines: list[dict]) -> str:
@@ -69,13 +69,13 @@ def _others(line: dict) -> str:
 
 
 def _bars(line: dict) -> str:
-    return "; ".join(f"{bar['bar']}: {verdict(bar)}" for bar in line["bars"])
+    return "; ".join(f"{bar['bar']}: {outcome(bar)}" for bar in line["bars"])
 
 
-def verdict(bar: dict) -> str:
+def outcome(bar: dict) -> str:
     if bar["figure"] is None:
         return "not measured"
-    words = {True: "met", False: "**MISSED**", None: f"**not judged** ({bar.get('why')})"}
+    words = {True: "met", False: "**MISSED**", None: f"**not checked** ({bar.get('why')})"}
     return f"{number(bar['figure'])}, {words[bar['met']]}"
 
 

@@ -104,7 +104,7 @@ def ott(problem: Problem) -> Iterator[Opponent]:
 
 
 def geomloss(problem: Problem) -> Iterator[Opponent]:
-    """The batch solver of geomloss on torch, which is told how many iterations to make."""
+    """The batch solver of geomloss on torch, which makes a given number of iterations."""
     import torch
 
     packages.load("geomloss")

@@ -8,10 +8,11 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks.compare import accuracy, cases, curves, measure, memory, packages, report, sizes
+from benchmarks.compare import accuracy, cases, curves, measure, packages, report, sizes
 from benchmarks.compare.contenders import Effort, Result
 from benchmarks.compare.examples import layout
 from benchmarks.compare.solver import STOP, Answer, Ready, Solver, one_by_one
+from benchmarks.harness import memory
 from fastemd import reference
 from tests.support.compare_problems import SPACES, small_case
 from tests.support.tolerance import tolerance
@@ -192,7 +193,7 @@ def figures():
     solvers = [fake("POT", right, batched=True), entropic, Solver("gone", ("no_such",), ANYWHERE, None, "")]
     found = [measure.compare(small_case(name), measure.QUICK, solvers) for name in ("chain", "tree")]
     chains = sizes.compare_sizes(dataclasses.replace(measure.QUICK, sizes=(3, 4)), 0, solvers)
-    return report.figures(found, chains, {"numpy": 0.1}, seed=0, quick=True)
+    return report.figures(report.head(seed=0, quick=True), found, chains, {"numpy": 0.1})
 
 
 def test_figures_have_a_line_in_csv_for_each_result(figures):

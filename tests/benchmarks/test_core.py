@@ -99,19 +99,19 @@ def test_a_partial_run_does_not_replace_the_figures_of_the_documentation():
 
 def test_bars_are_met_on_their_own_side():
     medians = {"fastemd": 2.0, "other": 10.0}
-    assert measure.faster(5, "other").judged(medians) == {"bar": "≥ 5 × other", "figure": 5.0, "met": True}
-    assert measure.faster(5.1, "other").judged(medians)["met"] is False
-    assert measure.within(0.2, "× other", "other").judged(medians)["met"] is True
-    assert measure.within(0.1, "× other", "other").judged(medians)["met"] is False
-    assert measure.faster(5, "nobody").judged(medians) == {"bar": "≥ 5 × nobody", "figure": None, "met": None}
+    assert measure.faster(5, "other").checked(medians) == {"bar": "≥ 5 × other", "figure": 5.0, "met": True}
+    assert measure.faster(5.1, "other").checked(medians)["met"] is False
+    assert measure.within(0.2, "× other", "other").checked(medians)["met"] is True
+    assert measure.within(0.1, "× other", "other").checked(medians)["met"] is False
+    assert measure.faster(5, "nobody").checked(medians) == {"bar": "≥ 5 × nobody", "figure": None, "met": None}
 
 
 def test_a_share_of_the_bandwidth_that_memory_cannot_explain_is_not_judged():
     job = measure.Job("a job", lambda: None, counted=100, bandwidth="read", loops={"read": 100})
     bar = job.share_at_least(0.6)
-    assert bar.judged({"fastemd": 1.0, "read": 0.7})["met"] is True
-    assert bar.judged({"fastemd": 1.0, "read": 0.5})["met"] is False
-    too_good = bar.judged({"fastemd": 1.0, "read": 5.7})
+    assert bar.checked({"fastemd": 1.0, "read": 0.7})["met"] is True
+    assert bar.checked({"fastemd": 1.0, "read": 0.5})["met"] is False
+    too_good = bar.checked({"fastemd": 1.0, "read": 5.7})
     assert too_good["met"] is None and "more than memory can do" in too_good["why"]
 
 

@@ -62,7 +62,7 @@ def page(result: runs.Record) -> str:
     return "\n\n".join(sets)
 
 
-def judged(records: Sequence[runs.Record], figure: str, train: int) -> dict[str, tuple[runs.Paired, float]]:
+def comparisons(records: Sequence[runs.Record], figure: str, train: int) -> dict[str, tuple[runs.Paired, float]]:
     """Each loss against cross entropy at one number of glosses, and the adjusted p value."""
     shown = FIGURES[figure]
     scaled = [one | {figure: shown.scale * one[figure]} for one in records]
@@ -79,7 +79,7 @@ def _claim(result: runs.Record) -> str:
     rows = []
     for train in result["sizes"]["train"]:
         for method in CLAIMED:
-            found, p = judged(result["records"], "top1", train)[method]
+            found, p = comparisons(result["records"], "top1", train)[method]
             careful = runs.comparison(
                 result["records"], "top1", AGAINST, higher_wins=True, methods=(method,), train=train,
                 overlap=result["sizes"]["test"] / train,
@@ -129,7 +129,7 @@ def _p(p: float) -> str:
 
 def _table(result: runs.Record, train: int) -> str:
     records = result["records"]
-    against = {figure: judged(records, figure, train) for figure, shown in FIGURES.items() if shown.compared}
+    against = {figure: comparisons(records, figure, train) for figure, shown in FIGURES.items() if shown.compared}
     rows = []
     for best in (one for one in result["chosen"] if one["train"] == train):
         method, weight = best["method"], best["weight"]
