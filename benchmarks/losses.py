@@ -11,7 +11,7 @@ import numpy as np
 
 import fastemd as fe
 
-from .harness import measure, processes, runs, tables
+from .harness import measure, pictures, processes, runs, tables
 from .harness.measure import Bar, Job
 from .harness.problems import Sizes
 from .harness.record import RESULTS
@@ -26,9 +26,22 @@ def run(folder: Path = RESULTS, *, quick: bool = False, only: str = "") -> Path:
     return runs.run("losses", _lines, folder, quick=quick, only=only, packages=("jax",))
 
 
-def write_page(folder: Path, page: Path) -> Path:
-    """Write the table, newest results first, and return the path of the page."""
-    return tables.write_sections(folder, "losses", page, tables.section)
+def write_pages(folder: Path, pages: Path) -> list[Path]:
+    """Write tables and the picture of the newest results, and the table with bars beside the results."""
+    newest = tables.load(folder, "losses")[0]
+    times = pages / "losses-times.png"
+    written = [
+        tables.write_sections(folder, "losses", pages / "losses.md", tables.section),
+        tables.write_sections(folder, "losses", folder / "losses-bars.md", tables.section_with_bars),
+    ]
+    timed = [line for line in newest["lines"] if line.get("ratio") or "in a step" in line["job"]]
+    pictures.draw_times({line["job"]: _loss_alone(line) for line in timed}, times)
+    return [*written, times]
+
+
+def _loss_alone(line: dict) -> dict[str, float]:
+    """Return the times of losses, without those of whole steps."""
+    return {name: ms for name, ms in tables.rivals(line).items() if not name.startswith("step ")}
 
 
 def _lines(sizes: Sizes, only: str) -> Iterator[dict]:

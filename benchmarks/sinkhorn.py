@@ -19,7 +19,7 @@ import numpy as np
 
 import fastemd as fe
 
-from .harness import measure, record, tables
+from .harness import measure, pictures, record, tables
 from .harness.measure import Bar
 from .harness.record import RESULTS
 from .opponents.entropic import Opponent, Problem, opponents
@@ -236,24 +236,22 @@ def tree(sizes: Sizes) -> dict[str, Any]:
     return iteration(space, sizes.tree_rows, space.diameter / 100, sizes, 60.0)
 
 
-def write_page(folder: Path, page: Path) -> Path:
-    """Write the tables and return the path of the page."""
+def write_pages(folder: Path, pages: Path) -> list[Path]:
+    """Write the table and the picture, and the table with bars beside the results."""
     result = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    bars = [bar for line in result["lines"] for bar in line["bars"]]
-    met = sum(bar["met"] is True for bar in bars)
-    head = (
-        f"**{result['device']}**, {result['cores']} cores: {met} of {len(bars)} bars met. All solvers reach a marginal "
-        f"error of {result['target']:g} in every row, each at the cheapest of the settings tried."
-    )
+    picture = pages / "sinkhorn-times.png"
+    place = f"**{result['device']}**, {result['cores']} cores"
+    target = f"All solvers reach a marginal error of {result['target']:g} in every row, each at the cheapest setting."
+    absent = [f"- {line['job']}: {name}: {why}" for line in result["lines"] for name, why in line["absent"].items()]
+    end = ["\n".join(["Not measured:", "", *absent]) if absent else "", tables.provenance(result)]
+    head = ["job", "solver", "ms", "× fastemd", "marginal error", "settings"]
     rows = [cells for line in result["lines"] for cells in _rows(line)]
-    body = tables.table(["job", "solver", "ms", "× fastemd", "marginal error", "settings", "bars"], rows)
-    why = [f"- {line['job']}: {name}: {why}" for line in result["lines"] for name, why in line["absent"].items()]
-    made = "<!-- made by python -m benchmarks tables; do not edit -->"
-    missing = "\n".join(["Not measured:", "", *why]) if why else ""
-    page.parent.mkdir(parents=True, exist_ok=True)
-    parts = [made, head, body, missing, tables.provenance(result)]
-    page.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
-    return page
+    plain = [f"{place}. {target}", tables.table(head, ([*cells[:-1]] for cells in rows)), *end]
+    bars = [f"{place}: {tables.tally(result['lines'])} {target}", tables.table([*head, "bars"], rows), *end]
+    written = [tables.write(plain, pages / "sinkhorn.md"), tables.write(bars, folder / "sinkhorn-bars.md")]
+    compared = [line for line in result["lines"] if line["job"].startswith("dense")]
+    pictures.draw_times({line["job"]: line["median_ms"] for line in compared}, picture)
+    return [*written, picture]
 
 
 def _rows(line: dict[str, Any]) -> Iterator[list[str]]:

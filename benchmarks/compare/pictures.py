@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..harness.pictures import OTHERS, colour
+from ..harness.tables import duration
 from . import packages
 from .contenders import Result
-from .curves import OTHERS, colour, label_times
+from .curves import label_times
 from .examples import EXAMPLES
 from .measure import Comparison
-from .report import duration, in_order, name, relative
+from .report import in_order, name, relative
 
 
 def draw(comparison: Comparison, path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..harness import record
+from ..harness.tables import duration
 from . import packages
 from .accuracy import ERRORS, SHOWN, equal_accuracy, shown
 from .contenders import Result
@@ -29,18 +30,6 @@ HEAD = (
     "pairs\n× turns",
 )
 NEVER = "–"
-
-
-def duration(seconds: float) -> str:
-    """Return a time with a fitting unit and about three digits.
-
-    >>> duration(0.00001234)
-    '12.3 µs'
-    """
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"
 
 
 def relative(error: float | None) -> str:

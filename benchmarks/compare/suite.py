@@ -39,13 +39,14 @@ def run(folder: Path = RESULTS, *, quick: bool = False, only: str = "") -> Path:
     return record.write(figures | {"seconds": time.perf_counter() - begin}, folder / FILE)
 
 
-def write_page(folder: Path, page: Path) -> Path:
-    """Write the tables, draw both curves beside them, and return the path of the page."""
+def write_pages(folder: Path, pages: Path) -> list[Path]:
+    """Write the tables and both pictures of curves."""
     result = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    page.parent.mkdir(parents=True, exist_ok=True)
-    curves.draw_errors(result, page.with_name("compare-time-against-error.png"))
-    curves.draw_sizes(result, page.with_name("compare-time-against-n.png"))
-    parts = ["<!-- made by python -m benchmarks tables; do not edit -->"]
+    drawn = {name: pages / f"compare-time-against-{name}.png" for name in ("error", "n")}
+    pages.mkdir(parents=True, exist_ok=True)
+    curves.draw_errors(result, drawn["error"])
+    curves.draw_sizes(result, drawn["n"])
+    parts = []
     for case in result["cases"]:
         parts += _case(case)
     missing = report.missing(each for case in result["cases"] for each in report.results_of(case))
@@ -53,8 +54,7 @@ def write_page(folder: Path, page: Path) -> Path:
         parts.append("\n".join(["Not measured:", "", *(f"- {line}" for line in missing)]))
     imports = ", ".join(f"{name} {tables.number(seconds)}" for name, seconds in result["import_seconds"].items())
     parts += [f"Seconds that imports took, in this order: {imports}.", tables.provenance(result)]
-    page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    return page
+    return [tables.write(parts, pages / "compare.md"), *drawn.values()]
 
 
 def _case(case: dict[str, Any]) -> list[str]:

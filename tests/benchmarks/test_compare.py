@@ -12,7 +12,7 @@ from benchmarks.compare import accuracy, cases, curves, measure, packages, repor
 from benchmarks.compare.contenders import Effort, Result
 from benchmarks.compare.examples import layout
 from benchmarks.compare.solver import STOP, Answer, Ready, Solver, one_by_one
-from benchmarks.harness import memory
+from benchmarks.harness import memory, tables
 from fastemd import reference
 from tests.support.compare_problems import SPACES, small_case
 from tests.support.tolerance import tolerance
@@ -271,7 +271,7 @@ def test_a_layout_joins_the_bins_and_nothing_more():
 
 
 def test_numbers_are_told_in_fitting_units():
-    assert [report.duration(t) for t in (2.0, 0.0123, 4.56e-5, 7.8e-8)] == ["2 s", "12.3 ms", "45.6 µs", "78 ns"]
+    assert [tables.duration(t) for t in (2.0, 0.0123, 4.56e-5, 7.8e-8)] == ["2 s", "12.3 ms", "45.6 µs", "78 ns"]
     assert [report.relative(e) for e in (0.0, 2e-16, 0.0012, 0.25, 3.0)] == ["0", "2e-16", "0.12 %", "25 %", "300 %"]
     assert [report.size(count) for count in (12, 2_500, 3.2e6, 4.5e8, None)] == [
         "12 B",
