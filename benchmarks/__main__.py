@@ -22,7 +22,7 @@ SUITES = {
 }  # fmt: skip
 # Suites with pages for users, and the files that they are made from.
 FOR_USERS = {core: "core-*.json", losses: "losses-*.json", sinkhorn: sinkhorn.FILE, compare: compare.FILE}
-# What writes tables for contributors only: beside the results.
+# Tables for contributors only, which lie beside the results.
 FOR_CONTRIBUTORS = {
     "variants.md": (variants.write_page, "variants-*.json"),
     "ptx.md": (ptx_page.write, ptx.FILE),

@@ -128,7 +128,7 @@ def torch_loss(name: str, space: fe.Chain | fe.Tree, sizes: Sizes) -> Job:
 
 
 def overhead(sizes: Sizes) -> Job:
-    """What the adapter costs on a small batch, over the call of fastemd that it makes."""
+    """Time of the adapter on a small batch, beside the call of fastemd that it makes."""
     from torch.nn.functional import cross_entropy
 
     from fastemd.torch import EMDLoss

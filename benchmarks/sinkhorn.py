@@ -33,7 +33,7 @@ LONG = 20.0  # seconds: a call that takes longer is not made again to be timed
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the problems are, and how many seconds the turns of a solver may take."""
+    """Sizes of the problems, and the seconds that the turns of a solver may take."""
 
     rows: int = 64
     bins: tuple[int, ...] = (100, 500)
@@ -191,7 +191,7 @@ def take_turns(contenders: dict[str, Contender], sizes: Sizes) -> None:
 
 
 def iteration(space: fe.Chain | fe.Ring | fe.Tree, rows: int, reg: float, sizes: Sizes, limit: float) -> dict[str, Any]:
-    """What an iteration takes with sums that cannot over- or underflow, and how much memory a call takes."""
+    """Return the time of an iteration whose sums cannot over- or underflow, and the memory of a call."""
     rng = np.random.default_rng(1)
     a, b = rng.random((rows, space.n)), rng.random((rows, space.n))
     a, b = a / a.sum(axis=1, keepdims=True), b / b.sum(axis=1, keepdims=True)

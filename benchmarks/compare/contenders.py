@@ -21,7 +21,7 @@ GROWTH = 3.3  # a call's time grows by, where the regularisation becomes a third
 
 @dataclass(frozen=True)
 class Effort:
-    """How much a comparison measures.
+    """The amount that a comparison measures.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Effort:
 
 @dataclass(frozen=True)
 class Result:
-    """What a solver did on a case, at one of its settings.
+    """Result of a solver on a case, at one of its settings.
 
     Attributes
     ----------

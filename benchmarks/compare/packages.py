@@ -1,4 +1,4 @@
-"""What is installed, in which version, and what to install where something is missing."""
+"""Optional packages: importing them, and what to install where one is missing."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from .solvers import SOLVERS
 
 
 def steps(names: Sequence[str]) -> int:
-    """How many steps `run` has, at most."""
+    """Return the largest number of steps that `run` may have."""
     return 1 + len(names) * (len(SOLVERS) + 1) + max(len(measure.FULL.sizes), len(measure.QUICK.sizes))
 
 

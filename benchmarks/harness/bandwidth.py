@@ -1,4 +1,4 @@
-"""What memory can do: two loops that move numbers and do next to nothing else, on two threads.
+"""The memory bandwidth: two loops that move numbers and compute next to nothing, on two threads.
 
 `read` adds up two arrays (2 x nbytes counted), as a value has to read two; `triad` is ``out = a + 3 * b`` (3 x nbytes
 counted: the cache's own read of a line before it is written is not counted, here or for any solver), as a value with

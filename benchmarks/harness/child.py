@@ -1,4 +1,4 @@
-"""What only a fresh process can tell: ``python -m benchmarks.harness.child WHAT [ARGUMENT]`` prints it as JSON.
+"""Figures that only a fresh process can give: ``python -m benchmarks.harness.child WHAT [ARGUMENT]`` prints it as JSON.
 
 `import`: seconds that importing fastemd takes after numpy, and which foreign packages that loads; names are loaded when
 first used, so also the seconds until there is a first space.

@@ -36,7 +36,7 @@ class Bar:
     plausible: float = math.inf
 
     def checked(self, medians: Medians) -> dict[str, object]:
-        """Return the bar with its figure, and whether it is met: None if a time is missing or the figure implausible."""
+        """Return the bar, its figure, and whether it is met: None if a time is missing or the figure implausible."""
         sign = "≥" if self.at_least else "≤"
         bar: dict[str, object] = {"bar": f"{sign} {self.limit:,g} {self.words}", "figure": None, "met": None}
         try:

@@ -1,4 +1,4 @@
-"""How much memory a call needs at its peak, beside its arguments."""
+"""The memory that a call needs at its peak, beside its arguments."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def _table(records: Sequence[runs.Record]) -> str:
     for method in runs.names(records, "method"):
         cells = [method]
         for figure in CHOSEN_BY:
-            cell = runs.spread(runs.by_seed(records, figure, method=method))
+            cell = runs.mean_and_sd(runs.by_seed(records, figure, method=method))
             if method != AGAINST:
                 found, p = against[figure][method]
                 mark = {1: "**", -1: "*", 0: ""}[better_or_worse(found, p, figure)]

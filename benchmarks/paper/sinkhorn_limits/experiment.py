@@ -28,7 +28,7 @@ HISTOGRAM_REG = 0.1  # at which minimisers are drawn as histograms
 
 
 class Sizes(NamedTuple):
-    """What is measured where; every reg in units of the largest cost."""
+    """Sizes of the five parts; every reg in units of the largest cost."""
 
     regs: tuple[float, ...] = (1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
     step_regs: tuple[float, ...] = (0.1, 0.01, 0.001)

@@ -51,7 +51,7 @@ def _speed(result: runs.Record) -> str:
             exact = [1e3 * one["seconds"] for one in here if one["method"] == CLOSED]
             for reg in sorted({one["reg"] for one in here} - {None}, reverse=True):
                 found = [[one for one in here if one["method"] == m and one["reg"] == reg] for m in METHODS[:-1]]
-                rows.append([place, kind, f"{reg:g}", *map(_solved, found), runs.spread(exact)])
+                rows.append([place, kind, f"{reg:g}", *map(_solved, found), runs.mean_and_sd(exact)])
     return tables.table(["space", "histograms", "reg", *METHODS], rows)
 
 
@@ -62,7 +62,7 @@ def _solved(found: Sequence[runs.Record]) -> str:
         counts = ", ".join(f"{missed.count(why)} {why}" for why in ("broke", "ran out") if why in missed)
         return f"{counts} of {len(found)}"
     iterations, times = ([scale * one[name] for one in found] for name, scale in (("iterations", 1), ("seconds", 1e3)))
-    return f"{runs.spread(iterations)}<br>{runs.spread(times)} ms"
+    return f"{runs.mean_and_sd(iterations)}<br>{runs.mean_and_sd(times)} ms"
 
 
 def _accuracy(result: runs.Record) -> str:
@@ -76,7 +76,7 @@ def _accuracy(result: runs.Record) -> str:
             for reg in runs.names(chosen(result, "accuracy"), "reg"):
                 here = chosen(result, "accuracy", space=place, kind=kind, reg=reg)
                 figures = [
-                    runs.spread([one[name] for one in here])
+                    runs.mean_and_sd([one[name] for one in here])
                     for name in ("value_error", "regularised_error", "cosine", "cosine_relaxed", "cosine_of_both")
                 ]
                 converged = sum(one["converged"] for one in here)
@@ -113,9 +113,9 @@ def _bias(result: runs.Record) -> str:
                 found = (
                     ["closed form", ""]
                     if own[0]["gap"] is None
-                    else [runs.spread([one[name] for one in own]) for name in ("gap", "gain")]
+                    else [runs.mean_and_sd([one[name] for one in own]) for name in ("gap", "gain")]
                 )
-                share = runs.spread([one["distance"] / one["start"] for one in own])
+                share = runs.mean_and_sd([one["distance"] / one["start"] for one in own])
                 rows.append([place, method, "" if reg is None else f"{reg:g}", share, *found])
     head = [
         "space",
@@ -140,12 +140,12 @@ def _growth(result: runs.Record) -> str:
                     continue
                 missed = sum(one["outcome"] != "converged" for one in found)
                 times = [1e3 * one["seconds"] for one in found]
-                time = runs.spread(times) if len(times) > 1 else f"{tables.number(times[0])}, one seed"
+                time = runs.mean_and_sd(times) if len(times) > 1 else f"{tables.number(times[0])}, one seed"
                 cells.append(time + (f" ({missed} not converged)" if missed else ""))
             off = [
                 one["value_error"] for one in chosen(result, "growth", space=place, n=n, method="fastemd on the space")
             ]
-            rows.append([place, f"{n:,}", *cells, runs.spread(off)])
+            rows.append([place, f"{n:,}", *cells, runs.mean_and_sd(off)])
     head = ["space", "bins", *(f"{method}, ms" for method in METHODS[1:]), "error of ⟨P, C⟩ on the space"]
     why = [
         f"- {one['method']}, {one['space']}: stopped at {one['n']:,} bins, as {one['why']}."

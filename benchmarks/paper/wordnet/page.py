@@ -37,7 +37,7 @@ FIGURES = {
 
 
 def page(result: runs.Record) -> str:
-    """What is claimed first, then a table for each number of glosses."""
+    """Return the claim first, then a table for each number of glosses."""
     facts, sizes, seeds = result["task"], result["sizes"], result["seeds"]
     tries = len(result["tries"]) // len(result["chosen"])
     sets = [
@@ -136,7 +136,7 @@ def _table(result: runs.Record, train: int) -> str:
         setting = f"rate {best['rate']:g}{'' if weight is None else f', weight {weight:g}'}, {best['epochs']} epochs"
         cells = [method, setting]
         for figure, shown in FIGURES.items():
-            cell = runs.spread(shown.scale * runs.by_seed(records, figure, method=method, train=train))
+            cell = runs.mean_and_sd(shown.scale * runs.by_seed(records, figure, method=method, train=train))
             if method in against.get(figure, ()):
                 found, p = against[figure][method]
                 cell = f"{_marked(cell, found, p, figure)}<br>{runs.versus(found, p)}"
