@@ -38,7 +38,7 @@ def _graph_bar(library: str, figure: int) -> Bar:
 
 
 def _bar(bar: Bar) -> dict[str, object]:
-    return {**bar.judged({}), "figure": None, "met": None}
+    return {**bar.checked({}), "figure": None, "met": None}
 
 
 def lines(gpu: Gpu, sizes: Sizes) -> list[dict[str, Any]]:
@@ -58,10 +58,10 @@ def lines(gpu: Gpu, sizes: Sizes) -> list[dict[str, Any]]:
 
         microseconds = 1e6 * gpu.host_seconds(call, max(sizes.rounds, 3))
         host["figures"][library] = microseconds
-        host["bars"][number] = _host_bar(library, microseconds).judged({})
+        host["bars"][number] = _host_bar(library, microseconds).checked({})
         found = _replays(gpu, library, call, arrays)
         graph["figures"][library] = found or "replays to the answers of new numbers"
-        graph["bars"][number] = _graph_bar(library, int(not found)).judged({})
+        graph["bars"][number] = _graph_bar(library, int(not found)).checked({})
     return [host, graph]
 
 

@@ -84,7 +84,7 @@ def obstacle() -> str:
 
 def unmeasured(reason: str, sizes: Sizes, only: str = "") -> dict[str, Any]:
     """Return results without figures: every row with its bars, and the reason."""
-    rows = [{"job": plan.job.name, "bars": [bar.judged({}) for bar in plan.job.bars]} for plan in _chosen(sizes, only)]
+    rows = [{"job": plan.job.name, "bars": [bar.checked({}) for bar in plan.job.bars]} for plan in _chosen(sizes, only)]
     rows += [
         {"job": line["job"], "bars": line["bars"]} for line in small_calls.plans(sizes) if re.search(only, line["job"])
     ]
@@ -130,6 +130,6 @@ def row(plan: Plan, gpu: Gpu, sizes: Sizes) -> dict[str, Any]:
 
 def _summary(line: dict[str, Any]) -> str:
     """One line of progress: the job, and its bars."""
-    verdict = {True: "met", False: "MISSED", None: "NOT JUDGED"}
+    verdict = {True: "met", False: "MISSED", None: "not checked"}
     bars = "; ".join(f"{bar['bar']}: {bar['figure'] or 0:.3g} {verdict[bar['met']]}" for bar in line["bars"])
     return f"{line['job']}: {bars}"

@@ -98,7 +98,7 @@ def test_plans_are_the_rows_that_were_asked_for():
 
 
 def test_bars_are_those_that_were_set_beforehand():
-    bars = {plan.job.name: [bar.judged({})["bar"] for bar in plan.job.bars] for plan in jobs.all_plans(jobs.FULL)}
+    bars = {plan.job.name: [bar.checked({})["bar"] for bar in plan.job.bars] for plan in jobs.all_plans(jobs.FULL)}
     bars |= {line["job"]: [bar["bar"] for bar in line["bars"]] for line in small_calls.plans(jobs.FULL)}
     share = "of the copy bandwidth"
     assert bars["chain, value, ρ = 1, 65,536 × 1,000"] == [
@@ -143,7 +143,7 @@ def test_the_caterpillar_is_compared_by_node(plans):
     (bar,) = plans[-3].job.bars
     rows, nodes = jobs.QUICK.caterpillar
     times = {"fastemd": 3.0 * rows * nodes, "ImageNet-1k tree": 2.0 * jobs.QUICK.tree_rows[-1] * 1_808}
-    assert bar.judged(times)["figure"] == pytest.approx(1.5)
+    assert bar.checked(times)["figure"] == pytest.approx(1.5)
 
 
 # --- A run ------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ kernels sweep blocks of eight columns whatever n is.
 Eight rows of eight columns are loaded as eight row vectors, widened to float64 before anything is computed (so float32
 differences are exact) and transposed in registers into eight `Lanes`, one a column. While eight rows are worked on, the
 next eight are fetched, or what comes next of long rows: sixteen streams are more than a processor foresees by itself
-(docs/performance.md).
+(benchmarks/README.md).
 """
 
 import functools
