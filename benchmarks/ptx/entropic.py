@@ -11,8 +11,8 @@ from .cases import Case
 
 def form(case: Case) -> str:
     """Return how a loop makes sums: for matrices by method and dtype, else along the space."""
-    if case.room != "matrix":
-        return case.room
+    if case.space != "matrix":
+        return case.space
     wide = case.dtype in ("float64", "int32")
     if case.kernel.method == "exponentials":
         return "wide" if wide else "narrow"
@@ -49,7 +49,7 @@ def _loop(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
     from fastemd.cuda.entropic import solver
 
     for same, words in ((False, ""), (True, ", equal histograms")):
-        yield words, solver.build(form, case.team, same), (*_state(), _ground(case.room), 1, 1)
+        yield words, solver.build(form, case.threads, same), (*_state(), _ground(case.space), 1, 1)
 
 
 def _around(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
@@ -60,11 +60,11 @@ def _around(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]
     price, matrix = Price(1.0, 1.0, 1), (1, 1, 1, 1)
     answers = write_rows.Answers(*(1,) * 10)
     out = "float64" if case.dtype == "int32" else case.dtype
-    concluding = write_rows.concluding(form, case.team, out)
-    yield ", answers", concluding, (room, a, b, law, _ground(case.room), price, answers)
-    if case.room == "matrix":
-        opening = read_rows.opening((case.dtype, case.dtype, None, None), case.team)
-        warm = read_rows.opening((case.dtype,) * 4, case.team)
+    concluding = write_rows.concluding(form, case.threads, out)
+    yield ", answers", concluding, (room, a, b, law, _ground(case.space), price, answers)
+    if case.space == "matrix":
+        opening = read_rows.opening((case.dtype, case.dtype, None, None), case.threads)
+        warm = read_rows.opening((case.dtype,) * 4, case.threads)
         for words, kernel in ((", rows read", opening), (", rows and potentials read", warm)):
             yield words, kernel, (1, 1, 1, *(matrix,) * 4, room, a, b, 1.0, price)
         yield ", plans", write_rows.planning(out), (room, a, b, law, price, 1, 1, 1, 1)

@@ -1,8 +1,8 @@
 """A device in numba's CUDA simulator, with small warps and blocks: small inputs then need several of each.
 
 Threads of the simulator are Python threads. This module adds the shuffles, the vote and the barrier of a warp of 4
-lanes, and loads and stores by address. Device memory is the memory of the arrays of `fake_libraries`; an address outside
-of them, or a misaligned one, raises.
+lanes, and loads and stores by address. Device memory is the memory of the arrays of `fake_libraries`; an address
+outside of them, or a misaligned one, raises.
 """
 
 import contextlib
