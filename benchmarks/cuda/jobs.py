@@ -1,9 +1,9 @@
 """The jobs of a GPU: their names and bars, which need no device, and the preparation of their data and calls.
 
 All are float32 with ``check=False``, as in a training loop: the host then waits for the device only to copy a cost
-matrix (`benchmarks.cuda.sinkhorn`). Counted bytes are those of `benchmarks.core.jobs`: a value reads a and b, a gradient
-is written besides; logits are read and their gradient is written. The yardstick is a copy from device to device, bytes
-read and written.
+matrix (`benchmarks.cuda.sinkhorn`). Counted bytes are those of `benchmarks.core.jobs`: a value reads a and b, and a
+gradient is written besides; logits are read and their gradient is written. The yardstick is a copy from device to
+device, bytes read and written.
 """
 
 from __future__ import annotations

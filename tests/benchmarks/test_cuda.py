@@ -14,6 +14,7 @@ import fastemd as fe
 from benchmarks.cuda import clock, jobs, losses, small_calls, suite
 from benchmarks.cuda import page as cuda_page
 from benchmarks.harness import measure
+from fastemd.arrays.availability import Availability
 
 ROOT = Path(__file__).parents[2]
 
@@ -290,6 +291,6 @@ def test_where_nothing_can_be_measured_the_command_has_a_status_of_its_own(tmp_p
 
 
 def test_a_simulated_device_is_not_measured(monkeypatch):
-    found = fe.cuda.Availability(True, "numba simulates a device, as NUMBA_ENABLE_CUDASIM asks for")
+    found = Availability(True, "numba simulates a device, as NUMBA_ENABLE_CUDASIM asks for")
     monkeypatch.setattr(fe.cuda, "is_available", lambda: found)
     assert "has no speed" in suite.obstacle()
