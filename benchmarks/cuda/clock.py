@@ -32,7 +32,7 @@ Sets = list[tuple[Any, ...]]
 class Gpu:
     """The current CUDA device, through torch."""
 
-    place = "cuda"
+    torch_device = "cuda"
 
     def __init__(self) -> None:
         self._cycles_per_second = 0.0
@@ -61,19 +61,19 @@ class Gpu:
 
     def histograms(self, rows: int, n: int, seed: int) -> Any:
         """Return rows of `n` uniform random numbers, each divided by its sum: float32."""
-        generator = torch.Generator(self.place).manual_seed(seed)
-        x = torch.rand((rows, n), generator=generator, device=self.place)
+        generator = torch.Generator(self.torch_device).manual_seed(seed)
+        x = torch.rand((rows, n), generator=generator, device=self.torch_device)
         return x.div_(x.sum(-1, keepdim=True, dtype=torch.float64).float())
 
     def normal(self, rows: int, n: int, seed: int) -> Any:
         """Return rows of `n` normal random numbers: float32."""
-        generator = torch.Generator(self.place).manual_seed(seed)
-        return torch.randn((rows, n), generator=generator, device=self.place)
+        generator = torch.Generator(self.torch_device).manual_seed(seed)
+        return torch.randn((rows, n), generator=generator, device=self.torch_device)
 
     def classes(self, rows: int, n: int, seed: int) -> Any:
         """Return a random class for each row: int64."""
-        generator = torch.Generator(self.place).manual_seed(seed)
-        return torch.randint(n, (rows,), generator=generator, device=self.place)
+        generator = torch.Generator(self.torch_device).manual_seed(seed)
+        return torch.randint(n, (rows,), generator=generator, device=self.torch_device)
 
     def sets(self, make: Callable[[int], tuple[Any, ...]]) -> Sets:
         """Return sets of arrays, ``make(0), make(1), ...``, that together are larger than the cache: two at least."""
@@ -84,7 +84,8 @@ class Gpu:
     def copying(self, size: int) -> tuple[Call, dict[str, int]]:
         """Return a copy of so many bytes from device to device, and the bytes it moves: read and written."""
         pairs = [
-            tuple(torch.empty(size, dtype=torch.uint8, device=self.place).fill_(k) for k in range(2)) for _ in "12"
+            tuple(torch.empty(size, dtype=torch.uint8, device=self.torch_device).fill_(k) for k in range(2))
+            for _ in "12"
         ]
         return in_turn(lambda source, target: target.copy_(source), pairs), {"copy": 2 * size}
 
@@ -103,7 +104,7 @@ class Gpu:
         torch.cuda.empty_cache()
 
     def arrays_of(self, library: str, rows: int, n: int) -> tuple[tuple[Any, ...] | None, str]:
-        """Return two batches of histograms and a place for a gradient, of torch or cupy; or None, and why."""
+        """Return two batches of histograms and an array for a gradient, of torch or cupy; or None, and the reason."""
         arrays = tuple(self.histograms(rows, n, seed) for seed in range(3))
         if library == "torch":
             return arrays, ""

@@ -146,7 +146,7 @@ def tree_value(which: str, rows: int) -> DeviceJob:
         sets = gpu.sets(lambda k: _pair(gpu, rows, space.n, k))
         _value(device_job.job, gpu, sets, space, 1)
         for name, dense in ((CSR, False), (DENSE, True)):
-            formula = formulas.histograms(formulas.tree(space, 1, gpu.place, dense=dense))
+            formula = formulas.histograms(formulas.tree(space, 1, gpu.torch_device, dense=dense))
             device_job.job.opponents[name] = in_turn(formula, sets)
 
     device_job.prepare = prepare
@@ -163,7 +163,7 @@ def tree_gradient(which: str, rows: int) -> DeviceJob:
         sets = gpu.sets(lambda k: (*_pair(gpu, rows, space.n, k), gpu.histograms(rows, space.n, 0)))
         _gradient(device_job.job, gpu, sets, space, 1)
         for name, dense in ((CSR, False), (DENSE, True)):
-            both = formulas.tree_by_hand(space, 1, gpu.place, dense=dense)
+            both = formulas.tree_by_hand(space, 1, gpu.torch_device, dense=dense)
             device_job.job.opponents[name] = in_turn(both, [each[:2] for each in sets])
 
     device_job.prepare = prepare
@@ -207,9 +207,9 @@ def logits(sizes: Sizes) -> DeviceJob:
             return fe.emd_with_logits(z, target, space, out=out, check=False)
 
         z, target, out = sets[0]
-        found = _first(gpu, call(z, target, out))
-        expected = fe.reference.emd_with_logits(*(_wide(gpu.host(x[:ROWS_CHECKED])) for x in (z, target)), space)
-        require_right(device_job.job, found, expected)
+        answer = _first(gpu, call(z, target, out))
+        expected = fe.reference.emd_with_logits(*(_as_float64(gpu.host(x[:ROWS_CHECKED])) for x in (z, target)), space)
+        require_right(device_job.job, answer, expected)
         device_job.job.fastemd = in_turn(call, sets)
         formula, pairs = formulas.logits(formulas.chain(1)), [each[:2] for each in sets]
         device_job.job.opponents[AUTOGRAD] = in_turn(formulas.autograd(formula, centred=False), pairs)
@@ -247,7 +247,7 @@ def _value(job: Job, gpu: Gpu, sets: list, space: Space, rho: int) -> None:
     def call(a: Any, b: Any) -> Any:
         return fe.emd(gpu.as_input(a), gpu.as_input(b), space, rho=rho, check=False)
 
-    a, b = (_wide(gpu.host(x[:ROWS_CHECKED])) for x in sets[0])
+    a, b = (_as_float64(gpu.host(x[:ROWS_CHECKED])) for x in sets[0])
     require_right(job, _first(gpu, (call(*sets[0]),)), (fe.reference.emd(a, b, space, rho=rho, mass="root"),))
     job.fastemd = in_turn(call, sets)
 
@@ -255,7 +255,7 @@ def _value(job: Job, gpu: Gpu, sets: list, space: Space, rho: int) -> None:
 def _gradient(job: Job, gpu: Gpu, sets: list, space: Space, rho: int) -> None:
     """Add fastemd's call to a job, after a check of its first rows."""
     call = _gradient_call(gpu, space, rho)
-    a, b = (_wide(gpu.host(x[:ROWS_CHECKED])) for x in sets[0][:2])
+    a, b = (_as_float64(gpu.host(x[:ROWS_CHECKED])) for x in sets[0][:2])
     expected = fe.reference.emd_value_and_grad(a, b, space, rho=rho, mass="root")
     require_right(job, _first(gpu, call(*sets[0])), expected)
     job.fastemd = in_turn(call, sets)
@@ -273,17 +273,17 @@ def _first(gpu: Gpu, answers: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
     return tuple(gpu.host(x[:ROWS_CHECKED]) for x in answers)
 
 
-def _wide(x: np.ndarray) -> np.ndarray:
+def _as_float64(x: np.ndarray) -> np.ndarray:
     """Return the same numbers in float64, in which histograms of float32 differ in mass: hence ``mass="root"``."""
     return x.astype(np.float64) if x.dtype.kind == "f" else x
 
 
-def require_right(job: Job, found: tuple[np.ndarray, ...], expected: tuple[np.ndarray, ...]) -> None:
+def require_right(job: Job, answer: tuple[np.ndarray, ...], expected: tuple[np.ndarray, ...]) -> None:
     """Raise ArithmeticError unless the first rows of an answer are those of `fastemd.reference` in float64.
 
     Both add up the same numbers in float64, so what differs is that fastemd's answer is rounded to float32.
     """
-    for x, y in zip(found, expected, strict=True):
+    for x, y in zip(answer, expected, strict=True):
         error, limit = float(np.abs(x - y).max()), 4 * float(np.finfo(np.float32).eps * np.abs(y).max())
         if not error <= limit:
             raise ArithmeticError(f"{job.name}: off by {error:.2g} from the reference, more than {limit:.2g}")
@@ -297,5 +297,5 @@ def require_agreement(job: Job, gpu: Gpu) -> None:
 
 
 def _answer(gpu: Gpu, call: Callable[[], Any]) -> tuple[np.ndarray, ...]:
-    found = call()
-    return _first(gpu, found if isinstance(found, tuple) else (found,))
+    answer = call()
+    return _first(gpu, answer if isinstance(answer, tuple) else (answer,))

@@ -47,7 +47,7 @@ def prepare_loss(job: Job, gpu: Gpu, space: Space, rows: int, compiled: bool) ->
     """Add its calls to the job of a large batch."""
     sets = _add_fastemd(job, gpu, space, rows)
     chain = space.kind == "chain"
-    row = formulas.logits(formulas.chain(2) if chain else formulas.tree(space, 2, gpu.place, dense=True))
+    row = formulas.logits(formulas.chain(2) if chain else formulas.tree(space, 2, gpu.torch_device, dense=True))
 
     def mean(z: Any, y: Any) -> Any:
         return row(z, y).mean()

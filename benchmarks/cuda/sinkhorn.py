@@ -20,16 +20,16 @@ from ..opponents.formulas import torch
 from .clock import Gpu, in_turn
 
 LOOP, POT = "torch log-domain loop", "POT solve_batch"
-REG, TARGET = 0.05, 1e-5  # costs lie within 0..1
-STRIDE, MOST = 5, 5_000  # iterations between two looks at the loop's error, and the most that it is given
+REG, TARGET = 0.05, 1e-5  # costs are within 0..1
+STRIDE, MOST = 5, 5_000  # iterations between two checks of the loop's error, and at most
 ROWS_CHECKED = 16
 
 
 def job(rows: int, n: int) -> Job:
     """Return the job with its bars, which needs no data."""
-    found = Job(f"Sinkhorn, matrix, reg = {REG:g}, to {TARGET:g}, {rows:,} × {n:,}", lambda: None)
-    found.bars = [faster(3, LOOP), faster(3, POT)]
-    return found
+    job = Job(f"Sinkhorn, matrix, reg = {REG:g}, to {TARGET:g}, {rows:,} × {n:,}", lambda: None)
+    job.bars = [faster(3, LOOP), faster(3, POT)]
+    return job
 
 
 def prepare(job: Job, gpu: Gpu, rows: int, n: int) -> None:
@@ -46,7 +46,7 @@ def prepare(job: Job, gpu: Gpu, rows: int, n: int) -> None:
     problem = Problem(*(gpu.host(x) for x in first), cost, REG, TARGET)
     require_right(job, problem, gpu.host(call(*first)))
     job.fastemd = in_turn(call, sets)
-    cost_on_device = torch.from_numpy(cost).float().to(gpu.place)
+    cost_on_device = torch.from_numpy(cost).float().to(gpu.torch_device)
     for name, make in ((LOOP, loop), (POT, pot)):
         try:
             opponent = make(problem, first, cost_on_device)
@@ -57,11 +57,11 @@ def prepare(job: Job, gpu: Gpu, rows: int, n: int) -> None:
             job.opponents[name] = in_turn(opponent, sets)
 
 
-def require_right(job: Job, problem: Problem, found: np.ndarray) -> None:
+def require_right(job: Job, problem: Problem, value: np.ndarray) -> None:
     """Raise ArithmeticError unless values are the reference's, up to what the marginal error leaves open."""
     a, b = (x.astype(np.float64) for x in (problem.a, problem.b))
     exact = fe.reference.sinkhorn(a, b, problem.cost, reg=REG, mass="normalize").value
-    error = float(np.abs(found - exact).max())
+    error = float(np.abs(value - exact).max())
     if not error <= 2 * TARGET:
         raise ArithmeticError(f"{job.name}: off by {error:.2g} from the reference, more than {2 * TARGET:.2g}")
 

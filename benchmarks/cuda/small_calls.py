@@ -59,9 +59,9 @@ def lines(gpu: Gpu, sizes: Sizes) -> list[dict[str, Any]]:
         microseconds = 1e6 * gpu.host_seconds(call, max(sizes.rounds, 3))
         host["figures"][library] = microseconds
         host["bars"][number] = _host_bar(library, microseconds).judged({})
-        found = _replays(gpu, library, call, arrays)
-        graph["figures"][library] = found or "replays to the answers of new numbers"
-        graph["bars"][number] = _graph_bar(library, int(not found)).judged({})
+        failure = _replays(gpu, library, call, arrays)
+        graph["figures"][library] = failure or "replays to the answers of new numbers"
+        graph["bars"][number] = _graph_bar(library, int(not failure)).judged({})
     return [host, graph]
 
 
@@ -83,7 +83,7 @@ def _replays(gpu: Gpu, library: str, call: Callable[[], Any], arrays: tuple[Any,
     out[...] = 0
     replay()
     gpu.synchronize()
-    found = [gpu.host(x).copy() for x in (kept[0], out)]
+    replayed = [gpu.host(x).copy() for x in (kept[0], out)]
     expected = [gpu.host(x) for x in call()]
-    same = all(np.array_equal(x, y) for x, y in zip(found, expected, strict=True))
+    same = all(np.array_equal(x, y) for x, y in zip(replayed, expected, strict=True))
     return "" if same else "replays to other answers"

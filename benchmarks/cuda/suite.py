@@ -1,4 +1,4 @@
-"""The suite of a GPU: ``python -m benchmarks cuda`` measures there, or says why it cannot.
+"""The suite of a GPU: ``python -m benchmarks cuda`` measures there, or names the obstacle.
 
 It writes ``results/cuda.json``. Without a GPU the file lists the rows and the reason, unless it has a measured run
 already; the status of the command is `UNMEASURED`.
@@ -39,7 +39,7 @@ def run(folder: Path = RESULTS, *, quick: bool = False, only: str = "") -> Path:
     quick : bool
         Tiny sizes, one round: shows that everything runs; the figures mean nothing.
     only : str
-        A regular expression: only the jobs whose names it is found in.
+        A regular expression: only the jobs whose names it matches.
     """
     sizes = QUICK if quick else FULL
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,12 +69,12 @@ def status(path: Path) -> int:
 
 
 def obstacle() -> str:
-    """Return why nothing can be measured here; empty where it can."""
-    found = fe.cuda.is_available()
-    if not found:
-        return str(found.reason)
-    if "simulates" in found.reason:
-        return f"{found.reason}; a simulated device has no speed"
+    """Return the reason why nothing can be measured here, or an empty string."""
+    available = fe.cuda.is_available()
+    if not available:
+        return str(available.reason)
+    if "simulates" in available.reason:
+        return f"{available.reason}; a simulated device has no speed"
     if formulas.torch is None:
         return f"torch, which makes the data and is compared with, is missing ({formulas.missing})"
     if not formulas.torch.cuda.is_available():

@@ -76,8 +76,8 @@ def compiled(cases: list[Case], workers: int) -> dict[str, Any]:
     result = record.here_and_now(PACKAGES) | {"assembler": _assembler_version(), "lines": []}
     for number, line in enumerate(_lines(cases, workers), 1):
         result["lines"].append(line)
-        verdict = "; ".join(line["faults"]) or "no fault"
-        print(f"{number}: {line['label']}: {line['registers']} registers, {verdict}", file=sys.stderr)
+        faults_of_line = "; ".join(line["faults"]) or "no fault"
+        print(f"{number}: {line['label']}: {line['registers']} registers, {faults_of_line}", file=sys.stderr)
     result["seconds"] = time.perf_counter() - begin
     return result
 
@@ -205,8 +205,8 @@ def assembler() -> str | None:
         import nvidia
     except ModuleNotFoundError:
         return shutil.which("ptxas")
-    found = [path for root in nvidia.__path__ for path in Path(root).glob("*/bin/ptxas")]
-    return str(found[0]) if found else shutil.which("ptxas")
+    paths = [path for root in nvidia.__path__ for path in Path(root).glob("*/bin/ptxas")]
+    return str(paths[0]) if paths else shutil.which("ptxas")
 
 
 def _assembler_version() -> str | None:

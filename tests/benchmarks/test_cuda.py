@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 class StandIn(clock.Gpu):
     """A GPU that is the CPU: torch's tensors lie in host memory, and the clock is the host's."""
 
-    place = "cpu"
+    torch_device = "cpu"
     cache_bytes = 1 << 16
 
     def described(self):

@@ -80,29 +80,29 @@ def test_not_a_number_stays_none():
 def test_thread_group_scans_and_reduces_the_numbers_of_its_threads(size):
     group = thread_group.thread_group(size, 4)
     x = np.random.default_rng(size).integers(-1, 9, BLOCK).astype(float)
-    found = np.full((11, BLOCK), np.nan)
+    results = np.full((11, BLOCK), np.nan)
 
-    def body(thread, x, found):
-        found[0, thread], found[1, thread] = group.scan(x[thread])
-        found[2, thread], found[3, thread] = group.scan_max(x[thread])
-        found[4, thread], found[5, thread] = group.sum(x[thread]), group.min(x[thread])
-        found[6, thread] = group.max(x[thread])
-        found[7:, thread] = group.sum_four(x[thread], 2 * x[thread], 3 * x[thread], -x[thread])
+    def body(thread, x, results):
+        results[0, thread], results[1, thread] = group.scan(x[thread])
+        results[2, thread], results[3, thread] = group.scan_max(x[thread])
+        results[4, thread], results[5, thread] = group.sum(x[thread]), group.min(x[thread])
+        results[6, thread] = group.max(x[thread])
+        results[7:, thread] = group.sum_four(x[thread], 2 * x[thread], 3 * x[thread], -x[thread])
 
     threads = BLOCK if size <= WARP else size  # a group larger than a warp is a block
-    launched(body, threads, x, found)
+    launched(body, threads, x, results)
     for first in range(0, threads, size):
-        own = x[first : first + size]
-        upto = np.concatenate([[0.0], np.cumsum(own)])
-        highest = np.maximum.accumulate(np.concatenate([[-1.0], own]))
-        here = found[:, first : first + size]
-        np.testing.assert_array_equal(here[0], upto[:-1])
-        np.testing.assert_array_equal(here[2], highest[:-1])
-        for row, whole in ((1, own.sum()), (4, own.sum()), (5, own.min()), (6, own.max())):
-            np.testing.assert_array_equal(here[row], whole)
-        np.testing.assert_array_equal(here[3], own.max())
+        numbers = x[first : first + size]
+        sums = np.concatenate([[0.0], np.cumsum(numbers)])
+        maxima = np.maximum.accumulate(np.concatenate([[-1.0], numbers]))
+        group_results = results[:, first : first + size]
+        np.testing.assert_array_equal(group_results[0], sums[:-1])
+        np.testing.assert_array_equal(group_results[2], maxima[:-1])
+        for row, expected in ((1, numbers.sum()), (4, numbers.sum()), (5, numbers.min()), (6, numbers.max())):
+            np.testing.assert_array_equal(group_results[row], expected)
+        np.testing.assert_array_equal(group_results[3], numbers.max())
         for row, factor in enumerate((1, 2, 3, -1), 7):
-            np.testing.assert_array_equal(here[row], factor * own.sum())
+            np.testing.assert_array_equal(group_results[row], factor * numbers.sum())
 
 
 # --- The Euler tour of a tree -----------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ def test_path_of_a_hundred_thousand_nodes_has_as_many_tokens_and_no_recursion():
 SPACES = (lambda: Chain(21), lambda: Ring(21), lambda: Tree(np.arange(30) // 2 - (np.arange(30) < 1), np.arange(30.0)))
 
 
-def asked(space, rows, rho=2):
+def check(space, rows, rho=2):
     """Compare values and gradients of some rows on the device with the reference."""
     rng = np.random.default_rng(rows)
     a = rng.integers(0, 9, (rows, space.n)).astype(np.float32)
@@ -163,19 +163,19 @@ def asked(space, rows, rho=2):
 def test_scratch_that_does_not_fit_a_block_is_in_global_memory(make, rho, monkeypatch):
     monkeypatch.setattr(launch, "SHARED_BYTES", 0)
     monkeypatch.setattr(launch, "BLOCKS_PER_MULTIPROCESSOR", 2)
-    asked(make(), 5, rho)
+    check(make(), 5, rho)
 
 
 @pytest.mark.parametrize("make", SPACES)
 @pytest.mark.parametrize("rows", [1, 2, 3, 17])
 def test_blocks_take_further_rows_where_there_are_more_than_blocks(make, rows, monkeypatch):
     monkeypatch.setattr(launch, "MAX_BLOCKS", 2)
-    asked(make(), rows)
+    check(make(), rows)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
 def test_rows_of_a_few_bins_share_a_warp(n):
-    asked(Chain(n), 13)
+    check(Chain(n), 13)
 
 
 def test_arrays_of_a_space_are_put_on_a_device_once(monkeypatch):
@@ -184,9 +184,9 @@ def test_arrays_of_a_space_are_put_on_a_device_once(monkeypatch):
         driver, "upload", lambda array, device, upload=driver.upload: uploads.append(array) or upload(array, device)
     )
     space = Ring(5)
-    asked(space, 2)
+    check(space, 2)
     first = len(uploads)
-    asked(space, 3)
+    check(space, 3)
     assert first == len(uploads) == 2
 
 

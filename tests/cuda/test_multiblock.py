@@ -26,7 +26,7 @@ TILE = COLUMNS * BLOCK
 
 @pytest.fixture(scope="module")
 def monkeypatch():
-    """One for the whole module: the device in the simulator stays while Hypothesis draws."""
+    """A patch for the module, since the simulated device stays while Hypothesis draws."""
     with pytest.MonkeyPatch.context() as patch:
         yield patch
 
@@ -44,15 +44,15 @@ def device(monkeypatch):
 @pytest.fixture
 def launches(monkeypatch):
     """The blocks of each launch."""
-    found = []
+    blocks = []
 
     def configured(kernel, configuration, original=FakeCUDAKernel.__getitem__):
-        found.append(configuration[0])
+        blocks.append(configuration[0])
         return original(kernel, configuration)
 
     with monkeypatch.context() as patch:
         patch.setattr(FakeCUDAKernel, "__getitem__", configured)
-        yield found
+        yield blocks
 
 
 @pytest.fixture(autouse=True)
@@ -83,9 +83,9 @@ def single_block(monkeypatch, *arguments, **options):
         return call(*arguments, **options)
 
 
-def same_bits(found, expected):
-    assert len(found) == len(expected)
-    for x, y in zip(found, expected, strict=True):
+def same_bits(answer, expected):
+    assert len(answer) == len(expected)
+    for x, y in zip(answer, expected, strict=True):
         assert x.tobytes() == y.tobytes()
 
 
@@ -238,10 +238,10 @@ def test_logits_equal_the_reference(problem):
 def test_row_of_forty_tiles_equals_the_reference_and_has_the_bits_of_a_single_block(launches, monkeypatch):
     space = Chain(40 * TILE - 3)
     a, b = masses(1, space.n), masses(1, space.n, 5)
-    found = call("emd_value_and_grad", a, b, space, rho=2)
+    answer = call("emd_value_and_grad", a, b, space, rho=2)
     assert 40 in launches
-    same_bits(found, single_block(monkeypatch, "emd_value_and_grad", a, b, space, rho=2))
-    near(found[0], reference.emd(a, b, space, rho=2), value_slack(space, 1.0, 2))
+    same_bits(answer, single_block(monkeypatch, "emd_value_and_grad", a, b, space, rho=2))
+    near(answer[0], reference.emd(a, b, space, rho=2), value_slack(space, 1.0, 2))
 
 
 LAUNCHES = {

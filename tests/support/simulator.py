@@ -52,10 +52,10 @@ def _exchange(value, partner):
 
 
 def _any(value):
-    found = False
+    voted = False
     for lane in range(WARP):
-        found = _exchange(bool(value), lambda _, lane=lane: lane) or found
-    return found
+        voted = _exchange(bool(value), lambda _, lane=lane: lane) or voted
+    return voted
 
 
 WARP_FUNCTIONS = {

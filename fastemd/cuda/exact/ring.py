@@ -21,7 +21,7 @@ COLUMNS = 8
 
 
 class Layout(NamedTuple):
-    """The addresses of the lengths of the edges, interleaved and in order, and the length of the whole ring."""
+    """The addresses of the lengths of the edges, interleaved and in order, and the length of the ring."""
 
     lengths: int
     in_order: int

@@ -1,4 +1,4 @@
-"""The tables of device functions that the modules `chain`, `ring` and `tree` hand to the kernels.
+"""The tables of device functions that the modules `chain`, `ring` and `tree` give to the kernels.
 
 Kernels with one thread group to a row use `Sweeps`: the group goes over the tiles of its row, one after the other.
 Multi-block kernels use `TileSweeps`: a block does to one tile what a sweep does to it, from the `Carry` of the tiles
@@ -37,8 +37,8 @@ class Sweeps(DeviceFunctions):
 
     value(row, phi)             total, (balance, mass), state
     potential(row, phi)         total, (balance, mass), state, mean, root_slopes
-    potentials_to(consumer)     visit(row, state, output, phi): hand the potential of each bin to a `Consumer`
-    flows_to(consumer)          visit(row, state, output, phi): hand the flow of each edge to a `Consumer`
+    potentials_to(consumer)     visit(row, state, output, phi): call a `Consumer` with each bin's potential
+    flows_to(consumer)          visit(row, state, output, phi): call a `Consumer` with each edge's flow
 
     `total` is the value, `balance` the mass of a less that of b, `mass` that of the `Loader`, `state` an argument of
     the visits. `mean` is the mean potential, and `root_slopes` the sum of the slopes that lower the root. Potentials
