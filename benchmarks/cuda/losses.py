@@ -75,9 +75,9 @@ def step(loss: Callable[[Any, Any], Any]) -> Callable[[Any, Any], tuple[Any, Any
 
     def call(z: Any, target: Any) -> tuple[Any, Any]:
         z.grad = None
-        found = loss(z, target)
-        found.backward()
-        return found.detach().reshape(1), z.grad
+        value = loss(z, target)
+        value.backward()
+        return value.detach().reshape(1), z.grad
 
     return call
 

@@ -64,7 +64,7 @@ class LaunchConfig(NamedTuple):
 
 
 def solve(problem: EMDProblem, kernel: str, flags: tuple[int, ...], values: Any, out: Any) -> None:
-    """Run a kernel on all rows of a problem, on the stream of its arrays; it stores `values` and `out`, if there is one.
+    """Run a kernel on all rows of a problem, on the stream of its arrays; it stores `values` and, if any, `out`.
 
     After a first call, which compiles the kernel and copies the space to the device, the host does not wait for the
     device, except where memory is borrowed from an owner that would not wait for the stream.
