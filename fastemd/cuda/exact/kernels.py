@@ -50,7 +50,7 @@ class Case(NamedTuple):
 
 
 @device
-def row_address(matrix, row, rows, inner):
+def matrix_row_address(matrix, row, rows, inner):
     """The address of a row of a matrix, or of an entry of a vector."""
     if inner >= rows:
         return matrix[0] + row * matrix[2]
@@ -178,12 +178,12 @@ def histograms(case, module, group, scratch):
         start = types.int64(cuda.blockIdx.x) * group.group_count()
         while start < rows:
             number, live, begin = assign(start, rows, slots, workspace)
-            x_row, y_row = row_address(x, number, rows, inner), row_address(y, number, rows, inner)
+            x_row, y_row = matrix_row_address(x, number, rows, inner), matrix_row_address(y, number, rows, inner)
             inverse_x = inverse_y = 1.0
             if weighted:
                 inverse_x, inverse_y = inverse_mass_x(x_row, x[3], n, phi), inverse_mass_y(y_row, y[3], n, phi)
             row = Row((x_row, x[3], y_row, y[3], inverse_x, inverse_y), space, n, exponent, begin)
-            value = answer(row, row_address(out, number, rows, inner), out[3], m if live else 0, tolerance, phi)
+            value = answer(row, matrix_row_address(out, number, rows, inner), out[3], m if live else 0, tolerance, phi)
             if live and group.rank() == 0:
                 store(values + number * size, value)
             sync()
@@ -214,7 +214,7 @@ def logits(case, module, group, scratch):
         start = types.int64(cuda.blockIdx.x) * group.group_count()
         while start < rows:
             number, live, begin = assign(start, rows, slots, workspace)
-            z_row, target = row_address(x, number, rows, inner), row_address(y, number, rows, inner)
+            z_row, target = matrix_row_address(x, number, rows, inner), matrix_row_address(y, number, rows, inner)
             inverse_target = 1.0
             if classes:
                 target = types.int64(load_class(target))
@@ -226,7 +226,7 @@ def logits(case, module, group, scratch):
             total, masses, state, _, _ = sweeps.potential(row, phi)
             status = row_status(masses, tolerance, target, n)
             shift = expectation(row, state, 0.0, phi) + status
-            output = (row_address(out, number, rows, inner), out[3], n if live else 0, shift)
+            output = (matrix_row_address(out, number, rows, inner), out[3], n if live else 0, shift)
             gradient_to_out(row, state, output, phi)
             if live and group.rank() == 0:
                 store(values + number * size, total + status)

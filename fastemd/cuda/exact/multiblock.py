@@ -23,7 +23,7 @@ from ..primitives.intrinsics import DeviceFunctions, cuda, device, types
 from ..primitives.memory import GLOBAL
 from . import differences
 from .consumers import expected_potential, store_flows, store_logits_gradient, store_potentials
-from .kernels import histograms_status, logits_status, row_address, shift_and_factor
+from .kernels import histograms_status, logits_status, matrix_row_address, shift_and_factor
 from .sweeps import Row
 from .tile_aggregates import (
     BALANCE,
@@ -103,11 +103,14 @@ def _kernel(case, functions, group, body):
         block = types.int64(cuda.blockIdx.x)
         number = block // used_tiles
         row_aggregates = aggregates_of(aggregates, tiles, number)
-        x_row, y_row = (row_address(x, number, rows, inner), x[3]), (row_address(y, number, rows, inner), y[3])
+        x_row, y_row = (
+            (matrix_row_address(x, number, rows, inner), x[3]),
+            (matrix_row_address(y, number, rows, inner), y[3]),
+        )
         exponent = literal if literal > 0.0 else rho
         inputs = describe(row_aggregates, x_row, y_row, n, exponentials)
         row = Row(inputs, space, n, exponent, workspace + 8 * number * slots)
-        output = Output(values + number * size, row_address(out, number, rows, inner), out[3], m, tolerance)
+        output = Output(values + number * size, matrix_row_address(out, number, rows, inner), out[3], m, tolerance)
         body(row, row_aggregates, block - number * used_tiles, output, phi)
 
     return kernel
