@@ -11,8 +11,8 @@ from .cases import Case
 
 def form(case: Case) -> str:
     """Return how a loop makes sums: for matrices by method and dtype, else along the space."""
-    if case.room != "matrix":
-        return case.room
+    if case.space != "matrix":
+        return case.space
     wide = case.dtype in ("float64", "int32")
     if case.kernel.method == "exponentials":
         return "float64 exponentials" if wide else "float32 exponentials"
@@ -48,7 +48,7 @@ def _loop(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
     from fastemd.cuda.entropic import solver
 
     for same, words in ((False, ""), (True, ", equal histograms")):
-        yield words, solver.build(form, case.team, same), (*_state(), _cost(case.room), 1, 1)
+        yield words, solver.build(form, case.threads, same), (*_state(), _cost(case.space), 1, 1)
 
 
 def _around(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
@@ -59,15 +59,15 @@ def _around(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]
     options, matrix = AnswerOptions(1.0, 1.0, 1), (1, 1, 1, 1)
     addresses = write_rows.SolutionAddresses(*(1,) * 10)
     out = "float64" if case.dtype == "int32" else case.dtype
-    answers = write_rows.write_answers_kernel(form, case.team, out)
-    yield ", answers", answers, (state, a, b, stage, _cost(case.room), options, addresses)
-    if case.room == "matrix":
-        cold = read_rows.read_rows_kernel((case.dtype, case.dtype, None, None), case.team)
-        warm = read_rows.read_rows_kernel((case.dtype,) * 4, case.team)
+    answers = write_rows.write_answers_kernel(form, case.threads, out)
+    yield ", answers", answers, (state, a, b, stage, _cost(case.space), options, addresses)
+    if case.space == "matrix":
+        cold = read_rows.read_rows_kernel((case.dtype, case.dtype, None, None), case.threads)
+        warm = read_rows.read_rows_kernel((case.dtype,) * 4, case.threads)
         for words, kernel in ((", rows read", cold), (", rows and potentials read", warm)):
             yield words, kernel, (1, 1, 1, *(matrix,) * 4, state, a, b, 1.0, options)
         yield ", plans", write_rows.write_plans_kernel(out), (state, a, b, stage, options, 1, 1, 1, 1)
-        yield ", cost read", cost_matrix.inspect_kernel(case.dtype, case.team), (1,) * 7
+        yield ", cost read", cost_matrix.inspect_kernel(case.dtype, case.threads), (1,) * 7
         combine = write_rows.combine_kernel((*("float64",) * 3, out), write_rows.DEBIASED)
         yield ", differences", combine, (1, 1, 1, *(matrix,) * 3, 1)
 
@@ -77,7 +77,7 @@ def _once(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
 
     state, a, b, _ = _state()
     yield ", stage begun", read_rows.start_stage, (state, a, b, 1.0, 1.0)
-    yield ", symmetry", cost_matrix.asymmetry_kernel(case.team), (1, 1, 1)
+    yield ", symmetry", cost_matrix.asymmetry_kernel(case.threads), (1, 1, 1)
     yield ", matrices", cost_matrix.gibbs_matrices_kernel(form), (1, 1, 1, 1.0, 1.0, 1, 1)
 
 

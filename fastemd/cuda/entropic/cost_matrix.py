@@ -14,7 +14,7 @@ from ...arrays import driver
 from ..primitives import intrinsics
 from ..primitives.dtypes import format_of
 from ..primitives.intrinsics import cuda, types
-from ..primitives.thread_group import MEETING, team
+from ..primitives.thread_group import REDUCTION_SLOTS, thread_group
 from .state import load, store
 
 THREADS, MOST_BLOCKS = 256, 256
@@ -74,7 +74,7 @@ def _partial_results(kernel, matrix, columns, *arguments):
     with driver.on(matrix.device):
         partial = device_arrays.empty(matrix, (blocks, columns), FLOAT64)
         stream = driver.stream_of(matrix.stream)
-        intrinsics.launch(kernel, blocks, THREADS, stream, 8 * MEETING, (*arguments, partial.address))
+        intrinsics.launch(kernel, blocks, THREADS, stream, 8 * REDUCTION_SLOTS, (*arguments, partial.address))
     return driver.to_host(partial)
 
 
@@ -84,7 +84,7 @@ def inspect_kernel(name, size):
 
     These are the smallest and the largest finite entry, and the number of the first that is not finite, inf for none.
     """
-    read, least_of, most_of = format_of(name).read, team(size, 1).least, team(size, 1).most
+    read, least_of, most_of = format_of(name).load, thread_group(size, 1).min, thread_group(size, 1).max
 
     @cuda.jit
     def inspect_entries(n, k, matrix, row_stride, column_stride, copy, partial):
@@ -117,7 +117,7 @@ def asymmetry_kernel(size):
 
     A block writes the entry's number, inf for none.
     """
-    least_of = team(size, 1).least
+    least_of = thread_group(size, 1).min
 
     @cuda.jit
     def find_asymmetry(n, matrix, partial):
@@ -142,7 +142,7 @@ def gibbs_matrices_kernel(form):
     """Return the kernel that writes a matrix for each side: exp(-cost / reg), or cost / reg for exponentials."""
     exponentials = form.endswith("exponentials")
     numbers = format_of("float64" if exponentials else form)
-    word, write = numbers.size, numbers.write
+    word, write = numbers.size, numbers.store
 
     @cuda.jit
     def write_gibbs_matrices(n, k, cost, least, reg, for_a, for_b):

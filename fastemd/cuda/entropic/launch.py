@@ -13,7 +13,7 @@ from ...arrays.device import DeviceArray
 from ...arrays.strides import device_rows, launches
 from ...problems import PLAIN_RANGE, SinkhornProblem, Solution
 from ..primitives import intrinsics
-from ..primitives.thread_group import MEETING
+from ..primitives.thread_group import REDUCTION_SLOTS
 from . import cost_matrix, matrix, read_rows, solver, sweeps, write_rows
 from .state import FIELDS, GOOD, OMEGA, AnswerOptions, Side, SolverState, StageOptions
 
@@ -148,7 +148,7 @@ class _Solver:
         return int(self.memory[-1].address)
 
     def _launch(self, kernel: Any, blocks: int, shared_bytes: int, *arguments: Any) -> None:
-        intrinsics.launch(kernel, blocks, self.size, self.stream, 8 * MEETING + shared_bytes, arguments)
+        intrinsics.launch(kernel, blocks, self.size, self.stream, 8 * REDUCTION_SLOTS + shared_bytes, arguments)
 
     def _matrix_address(self) -> int:
         """Return the address of the cost matrix on the device; that of a space is needed for plans only."""

@@ -8,8 +8,8 @@ import math
 from typing import Any
 
 from ..primitives import intrinsics
-from ..primitives.intrinsics import Parts, cuda, device, types
-from ..primitives.thread_group import MEETING
+from ..primitives.intrinsics import DeviceFunctions, cuda, device, types
+from ..primitives.thread_group import REDUCTION_SLOTS
 
 LARGEST_EXPONENT = 709.0  # exp of it is finite in float64
 LARGEST_EXPONENT_32 = 87.0  # exp of it is finite in float32, and exp of its negative is normal
@@ -63,7 +63,7 @@ def clamped_exp_32(x):
     return p * intrinsics.float_of_bits(types.uint32(k + 127) << types.uint32(23))
 
 
-class SegmentedScan(Parts):
+class SegmentedScan(DeviceFunctions):
     """Scan over the threads of a block, cut into segments of neighbouring threads; all threads call both functions.
 
     before(x, first)    logsumexp of x over the threads from `first` up to the one before this; -inf for none
@@ -88,11 +88,11 @@ def segmented_scan(size):
         inclusive = x
         step = 1
         while step < warp:
-            left = cuda.shfl_up_sync(intrinsics.ALL, inclusive, step)
+            left = cuda.shfl_up_sync(intrinsics.FULL_MASK, inclusive, step)
             if lane - step >= head:
                 inclusive = logsumexp(left, inclusive)
             step *= 2
-        left = cuda.shfl_up_sync(intrinsics.ALL, inclusive, 1)
+        left = cuda.shfl_up_sync(intrinsics.FULL_MASK, inclusive, 1)
         in_warp = left if lane > head else -math.inf
         if warps == 1:
             return in_warp
@@ -110,9 +110,9 @@ def segmented_scan(size):
     def last(x):
         shared = cuda.shared.array(0, types.float64)
         if cuda.threadIdx.x == size - 1:
-            shared[MEETING - 1] = x
+            shared[REDUCTION_SLOTS - 1] = x
         cuda.syncthreads()
-        answer = shared[MEETING - 1]
+        answer = shared[REDUCTION_SLOTS - 1]
         cuda.syncthreads()
         return answer
 

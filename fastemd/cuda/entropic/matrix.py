@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from ..primitives import intrinsics
 from ..primitives.dtypes import format_of
-from ..primitives.intrinsics import Parts, cuda, device, types
-from ..primitives.thread_group import MEETING, team
+from ..primitives.intrinsics import DeviceFunctions, cuda, device, types
+from ..primitives.thread_group import REDUCTION_SLOTS, thread_group
 from .logsumexp import clamped_exp, clamped_exp_32, logarithm
 from .state import (
     LARGEST_LOG_WEIGHT,
@@ -41,7 +41,7 @@ class Matrix(NamedTuple):
     least: Any
 
 
-class GibbsKernel(Parts):
+class GibbsKernel(DeviceFunctions):
     """Device functions of a block. All its threads call both, and may read each other's sums after `log_sums`.
 
     rows                                                    of a block
@@ -72,8 +72,8 @@ def products(form, size):
     """Return `log_sums` by products: ln of e**(x - top) times the matrix, plus top."""
     numbers, kind = format_of(form), getattr(types, form)
     word, count_rows, tile = numbers.size, ROWS[form], TILE
-    begin, prefetch = 8 * MEETING // word, PREFETCH
-    most, write = team(size, 1).most, numbers.write
+    begin, prefetch = 8 * REDUCTION_SLOTS // word, PREFETCH
+    most, write = thread_group(size, 1).max, numbers.store
 
     @device
     def weigh(state, row, other):
@@ -177,7 +177,7 @@ def exponentials(form, size):
             if r < count and first + j < other.bins and load_field(state, OMEGA, base + r) != 0.0:
                 entry = (base + r) * other.bins + first + j
                 x = load(other.log_mass, entry) + load(other.potential, entry)
-            shared[MEETING + j * count_rows + r] = x
+            shared[REDUCTION_SLOTS + j * count_rows + r] = x
 
     @device
     def add_tile(costs, step, bins, hint, sums):
@@ -188,7 +188,7 @@ def exponentials(form, size):
         for j in range(bins):
             cost = load(costs + step * j, 0)
             for r in range(count_rows):
-                part[r] += exponential(shared[MEETING + j * count_rows + r] + hint[r] - cost)
+                part[r] += exponential(shared[REDUCTION_SLOTS + j * count_rows + r] + hint[r] - cost)
         for r in range(count_rows):
             sums[r] += types.float64(part[r])
 

@@ -9,11 +9,11 @@ import math
 
 from ...formulas import over_relaxation
 from ...formulas.mass import SMALLEST_MASS
-from ..exact.kernels import start_of
+from ..exact.kernels import matrix_row_address
 from ..primitives import intrinsics
 from ..primitives.dtypes import format_of
 from ..primitives.intrinsics import cuda, device, types
-from ..primitives.thread_group import team
+from ..primitives.thread_group import thread_group
 from .logsumexp import logarithm
 from .state import (
     COUNT,
@@ -46,7 +46,7 @@ def side_readers(read, read_potential, start_given, size):
 
     Both return how many entries are bad. Without `start_given`, potentials start at 0.
     """
-    totals = team(size, 1).totals
+    totals = thread_group(size, 1).sum_four
 
     @device
     def measure(row, step, bins):
@@ -81,7 +81,7 @@ def side_readers(read, read_potential, start_given, size):
 @functools.cache
 def read_rows_kernel(names, size):
     """Return the kernel that reads rows of a and b, and starting potentials (None: 0), of dtypes with these names."""
-    read_x, read_y, read_f, read_g = (format_of(name or "float64").read for name in names)
+    read_x, read_y, read_f, read_g = (format_of(name or "float64").load for name in names)
     start_given = names[2] is not None
     measure_a, store_a = side_readers(read_x, read_f, start_given, size)
     measure_b, store_b = side_readers(read_y, read_g, start_given, size)
@@ -90,12 +90,12 @@ def read_rows_kernel(names, size):
     def read_rows(rows, inner, offset, x, y, f, g, state, a, b, tolerance, options):
         index = types.int64(cuda.blockIdx.x)
         row = offset + index
-        x_row, y_row = start_of(x, row, rows, inner), start_of(y, row, rows, inner)
+        x_row, y_row = matrix_row_address(x, row, rows, inner), matrix_row_address(y, row, rows, inner)
         mass_a, bad_a = measure_a(x_row, x[3], a.bins)
         mass_b, bad_b = measure_b(y_row, y[3], b.bins)
         bad = bad_a + bad_b
-        bad += store_a(x_row, x[3], start_of(f, row, rows, inner), f[3], index, a, mass_a)
-        bad += store_b(y_row, y[3], start_of(g, row, rows, inner), g[3], index, b, mass_b)
+        bad += store_a(x_row, x[3], matrix_row_address(f, row, rows, inner), f[3], index, a, mass_a)
+        bad += store_b(y_row, y[3], matrix_row_address(g, row, rows, inner), g[3], index, b, mass_b)
         good = bad == 0.0 and SMALLEST_MASS <= mass_a < math.inf and SMALLEST_MASS <= mass_b < math.inf
         good = good and abs(mass_a - mass_b) <= tolerance * max(mass_a, mass_b)
         if cuda.threadIdx.x == 0:

@@ -12,7 +12,7 @@ import math
 from ...formulas import over_relaxation
 from ..primitives import intrinsics
 from ..primitives.intrinsics import cuda, device, types
-from ..primitives.thread_group import team
+from ..primitives.thread_group import thread_group
 from . import chain, matrix, ring, tree
 from .logsumexp import clamped_exp, logarithm
 from .state import (
@@ -73,7 +73,7 @@ def updates(size):
     `fastemd.cpu.entropic.kernels.update` has the formulas. `offset` is added to ln of the sums: the log ratio
     of the masses, less the smallest cost over reg.
     """
-    totals = team(size, 1).totals
+    totals = thread_group(size, 1).sum_four
 
     @device
     def measure(state, row, own, offset, damping, share):

@@ -79,13 +79,13 @@ class SolverState(NamedTuple):
 @device
 def load_field(state, field, row):
     """Return a field of the state table."""
-    return DOUBLE.read(state.table + 8 * (FIELDS * row + field))
+    return DOUBLE.load(state.table + 8 * (FIELDS * row + field))
 
 
 @device
 def store_field(state, field, row, x):
     """Store a field of the state table; one thread of a block does."""
-    DOUBLE.write(state.table + 8 * (FIELDS * row + field), x)
+    DOUBLE.store(state.table + 8 * (FIELDS * row + field), x)
 
 
 @device
@@ -97,13 +97,13 @@ def row_address(vectors, row, bins):
 @device
 def load(vector, i):
     """Return entry i of a vector."""
-    return DOUBLE.read(vector + 8 * i)
+    return DOUBLE.load(vector + 8 * i)
 
 
 @device
 def store(vector, i, x):
     """Store entry i of a vector."""
-    DOUBLE.write(vector + 8 * i, x)
+    DOUBLE.store(vector + 8 * i, x)
 
 
 class Weights(NamedTuple):

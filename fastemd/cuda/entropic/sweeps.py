@@ -11,14 +11,14 @@ import math
 from typing import Any
 
 from ..primitives import intrinsics
-from ..primitives.intrinsics import Parts, cuda, device, types
+from ..primitives.intrinsics import DeviceFunctions, cuda, device, types
 from .logsumexp import clamped_exp, logsumexp, segmented_scan
 from .state import load
 
 SLOTS = 4
 
 
-class Sweeps(Parts):
+class Sweeps(DeviceFunctions):
     """Device functions of a block on a row. All threads call both, and may read each other's sums after `apply_kernel`.
 
     apply_kernel(x, sums, n, space, inverse_reg, scratch)       store ln of the sum of weight * kernel at each bin

@@ -5,12 +5,12 @@ import math
 from typing import Any, NamedTuple
 
 from ...problems import DEBIASED, LARGEST
-from ..exact.kernels import start_of
+from ..exact.kernels import matrix_row_address
 from ..primitives import intrinsics
 from ..primitives.dtypes import format_of
 from ..primitives.intrinsics import cuda, device, types
 from ..primitives.memory import DOUBLE
-from ..primitives.thread_group import team
+from ..primitives.thread_group import thread_group
 from .logsumexp import clamped_exp
 from .solver import gibbs_kernel
 from .state import (
@@ -65,7 +65,7 @@ def gradients(out, size):
 
     `constant` is the part of an unbalanced gradient that is the same for all bins; `shift` centres a balanced one.
     """
-    totals, write, word = team(size, 1).totals, out.write, out.size
+    totals, write, word = thread_group(size, 1).sum_four, out.store, out.size
 
     @device
     def gradient(z, shift, reg, options, constant):
@@ -124,8 +124,8 @@ def gradients(out, size):
 def write_answers_kernel(form, size, name):
     """Return the kernel that writes all answers of a row but its plan, in the dtype of this name."""
     out = format_of(name)
-    transport_cost, write, word = gibbs_kernel(form, size).transport_cost, out.write, out.size
-    total = team(size, 1).total
+    transport_cost, write, word = gibbs_kernel(form, size).transport_cost, out.store, out.size
+    total = thread_group(size, 1).sum
     mean_potential, sums, write_side = gradients(out, size)
 
     @device
@@ -134,9 +134,9 @@ def write_answers_kernel(form, size, name):
         write(answers.value + word * number, value + status)
         write(answers.regularised + word * number, regularised + status)
         n_iter = load_field(state, COUNT, row) + load_field(state, EARLIER_COUNT, row)
-        COUNTS.write(answers.n_iter + 8 * number, n_iter)
-        DOUBLE.write(answers.error + 8 * number, error)
-        FLAGS.write(answers.converged + number, 1.0 if error <= tol else 0.0)
+        COUNTS.store(answers.n_iter + 8 * number, n_iter)
+        DOUBLE.store(answers.error + 8 * number, error)
+        FLAGS.store(answers.converged + number, 1.0 if error <= tol else 0.0)
 
     @cuda.jit
     def write_answers(state, a, b, stage, cost, options, answers):
@@ -173,7 +173,7 @@ def write_answers_kernel(form, size, name):
 def write_plans_kernel(name):
     """Return the kernel that writes plans in the dtype of this name, `blocks_per_row` blocks to a row."""
     out = format_of(name)
-    write, word = out.write, out.size
+    write, word = out.store, out.size
 
     @cuda.jit
     def write_plans(state, a, b, stage, options, cost, first, plans, blocks_per_row):
@@ -198,8 +198,8 @@ def write_plans_kernel(name):
 @functools.cache
 def combine_kernel(names, how):
     """Return the kernel of `launch.combine`: it makes one matrix of three, of dtypes with these names."""
-    (read_x, read_y, read_z), out = (format_of(name).read for name in names[:3]), format_of(names[3])
-    write, word = out.write, out.size
+    (read_x, read_y, read_z), out = (format_of(name).load for name in names[:3]), format_of(names[3])
+    write, word = out.store, out.size
 
     @cuda.jit
     def combine(rows, inner, columns, x, y, z, out):
@@ -207,9 +207,9 @@ def combine_kernel(names, how):
         while entry < rows * columns:
             row = entry // columns
             j = entry - row * columns
-            p = read_x(start_of(x, row, rows, inner) + x[3] * j)
-            q = read_y(start_of(y, row, rows, inner) + y[3] * j)
-            r = read_z(start_of(z, row, rows, inner) + z[3] * j)
+            p = read_x(matrix_row_address(x, row, rows, inner) + x[3] * j)
+            q = read_y(matrix_row_address(y, row, rows, inner) + y[3] * j)
+            r = read_z(matrix_row_address(z, row, rows, inner) + z[3] * j)
             if how == DEBIASED:
                 p -= 0.5 * (q + r)
             elif how == LARGEST:
