@@ -14,22 +14,22 @@ from fastemd.cpu.entropic import solver
 from fastemd.cpu.entropic.matmul import TALL, Tiles
 from fastemd.cpu.simd import extended_range
 from fastemd.cpu.simd.exp_log import exp, log
-from fastemd.cpu.simd.lanes import WIDTH, get, put
+from fastemd.cpu.simd.lanes import WIDTH, load, store
 from tests.support.sinkhorn_problems import histograms, rounding
 
 EPSILON = np.finfo(np.float64).eps
 
 
 @njit
-def logarithms(x, out):
+def stabilized_log(x, out):
     for i in range(x.size // WIDTH):
-        put(out, i, log(get(x, i)))
+        store(out, i, log(load(x, i)))
 
 
 @njit
 def exponentials(x, out):
     for i in range(x.size // WIDTH):
-        put(out, i, exp(get(x, i)))
+        store(out, i, exp(load(x, i)))
 
 
 def applied(function, numbers):
@@ -43,17 +43,17 @@ def applied(function, numbers):
 @given(st.lists(st.floats(0.0, np.finfo(np.float64).max, allow_subnormal=True), min_size=1, max_size=20))
 def test_logarithm_is_within_3_ulps(numbers):
     expected = [math.log(x) if x else -math.inf for x in numbers]
-    np.testing.assert_allclose(applied(logarithms, numbers), expected, rtol=4 * EPSILON, atol=0)
+    np.testing.assert_allclose(applied(stabilized_log, numbers), expected, rtol=4 * EPSILON, atol=0)
 
 
 @given(st.lists(st.floats(0.99, 1.01), min_size=1, max_size=20))
 def test_logarithm_near_1_keeps_its_digits(numbers):
     expected = [math.log(x) for x in numbers]
-    np.testing.assert_allclose(applied(logarithms, numbers), expected, rtol=4 * EPSILON, atol=0)
+    np.testing.assert_allclose(applied(stabilized_log, numbers), expected, rtol=4 * EPSILON, atol=0)
 
 
 def test_logarithm_of_what_is_no_positive_number():
-    np.testing.assert_array_equal(applied(logarithms, [0.0, np.inf, np.nan]), [-np.inf, np.inf, np.nan])
+    np.testing.assert_array_equal(applied(stabilized_log, [0.0, np.inf, np.nan]), [-np.inf, np.inf, np.nan])
 
 
 @given(st.lists(st.floats(-700.0, 709.0), min_size=1, max_size=20))
@@ -65,14 +65,15 @@ def test_exponential_of_either_sign_is_within_3_ulps(numbers):
 
 
 @njit
-def wide_sum(x, weight, power, out):
+def wide_sum(x, weight, exponent, out):
     """Ln of the sum of e**x_i times the weights up to i."""
-    total = extended_range.nothing(power)
+    total = extended_range.zero(exponent)
     for i in range(x.size // WIDTH):
-        total = extended_range.plus(
-            extended_range.times(total, weight, power, i), extended_range.seed(get(x, i), get(x, i), power)
+        total = extended_range.add(
+            extended_range.times_weight(total, weight, exponent, i),
+            extended_range.exponential(load(x, i), load(x, i), exponent),
         )
-    put(out, 0, extended_range.logarithm(total, get(x, 0)))
+    store(out, 0, extended_range.logarithm(total, load(x, 0)))
 
 
 def exact_sum(x, exponents):
@@ -91,19 +92,19 @@ def exact_sum(x, exponents):
 )
 def test_wide_numbers_add_and_multiply_beyond_the_range_of_float64(pairs):
     x, exponents = (np.array(column) for column in zip(*pairs, strict=True))
-    weight, power = extended_range.weights(exponents, True)
+    weight, exponent = extended_range.weights(exponents, True)
     out = np.empty(WIDTH)
-    wide_sum(np.repeat(x, WIDTH), weight, power, out)
+    wide_sum(np.repeat(x, WIDTH), weight, exponent, out)
     size = np.abs(x).max() + exponents.sum()
     np.testing.assert_allclose(out, exact_sum(x, exponents), rtol=0, atol=rounding(len(x), 1.0 + size))
 
 
 @given(st.floats(0.0, 1e6))
 def test_wide_weights_are_normal_and_exact(exponent):
-    weight, power = extended_range.weights(np.array([exponent]), True)
+    weight, exponent = extended_range.weights(np.array([exponent]), True)
     assert 1.0 - 4 * EPSILON <= weight[0] <= 2.0 + 4 * EPSILON
-    assert power[0] == np.rint(power[0])
-    told = math.log(weight[0]) + power[0] * math.log(2.0)
+    assert exponent[0] == np.rint(exponent[0])
+    told = math.log(weight[0]) + exponent[0] * math.log(2.0)
     assert abs(told + exponent) <= rounding(1, 1.0 + exponent)
 
 

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from numba import njit
 
 from fastemd.cpu.simd.exp_log import exp
-from fastemd.cpu.simd.lanes import WIDTH, all_lanes, any_lane, get, lanes, nowhere, put, select, set_lane
+from fastemd.cpu.simd.lanes import WIDTH, all_lanes, any_lane, lanes, load, no_lane, select, set_lane, store
 from fastemd.formulas import edge
 
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.5, np.inf, -np.inf, np.nan, 5e-324])
@@ -21,14 +21,14 @@ def of_two(function):
     inner = njit(function)
 
     @njit
-    def outer(buffer):
-        put(buffer, 2, inner(get(buffer, 0), get(buffer, 1)))
+    def outer(scratch):
+        store(scratch, 2, inner(load(scratch, 0), load(scratch, 1)))
 
     def call(x, y):
-        buffer = np.concatenate([x, y, np.full(WIDTH, -77.0)])
-        outer(buffer)
-        np.testing.assert_array_equal(buffer[: 2 * WIDTH], np.concatenate([x, y]))
-        return buffer[2 * WIDTH :]
+        scratch = np.concatenate([x, y, np.full(WIDTH, -77.0)])
+        outer(scratch)
+        np.testing.assert_array_equal(scratch[: 2 * WIDTH], np.concatenate([x, y]))
+        return scratch[2 * WIDTH :]
 
     return call
 
@@ -61,7 +61,7 @@ ARITHMETIC = {
         of_two(lambda x, y: select((x > 0.0) | (y > 0.0), 1, 0)),
         lambda x, y: np.where((x > 0) | (y > 0), 1.0, 0.0),
     ),
-    "nowhere": (of_two(lambda x, y: select(nowhere(), x, y)), lambda x, y: y),
+    "nowhere": (of_two(lambda x, y: select(no_lane(), x, y)), lambda x, y: y),
     "set_lane": (of_two(lambda x, y: set_lane(x, 5, 9.0)), lambda x, y: np.where(np.arange(WIDTH) == 5, 9.0, x)),
 }
 
@@ -74,15 +74,15 @@ def test_every_lane_does_what_a_scalar_does(name, x, y):
 
 
 @njit
-def raise_to(buffer, exponent):
+def raise_to(scratch, exponent):
     """Put slot 0 to the power of `exponent` into slot 1."""
-    put(buffer, 1, get(buffer, 0) ** exponent)
+    store(scratch, 1, load(scratch, 0) ** exponent)
 
 
 def power(x, exponent):
-    buffer = np.concatenate([x, np.full(WIDTH, -77.0)])
-    raise_to(buffer, float(exponent))
-    return buffer[WIDTH:]
+    scratch = np.concatenate([x, np.full(WIDTH, -77.0)])
+    raise_to(scratch, float(exponent))
+    return scratch[WIDTH:]
 
 
 positive = st.one_of(st.floats(0.0, 4.0), st.floats(0.0), st.sampled_from([0.0, 1.0, 5e-324, np.inf]))
@@ -104,9 +104,9 @@ def test_power_of_nan_is_nan_and_of_infinity_infinite():
 
 
 @njit
-def found(buffer):
+def found(scratch):
     """Whether any, and whether all, of eight are above zero."""
-    mask = get(buffer, 0) > 0.0
+    mask = load(scratch, 0) > 0.0
     return any_lane(mask), all_lanes(mask)
 
 

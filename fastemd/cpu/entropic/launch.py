@@ -13,11 +13,11 @@ from .matmul import tiled
 from .operators import Products, SpaceKernel, StabilizedSums
 from .solver import Iterate, Logarithms, Scalings, solve_different, solve_same
 
-CHUNK = 1 << 22  # numbers of a and b that are worked on together, and as many of each array made of them
+CHUNK = 1 << 22  # numbers of a and b in the rows that are solved together; other arrays are as large
 
 
 def solve(problem: SinkhornProblem, check: bool) -> Solution | None:
-    """Solve for all rows. Rows that are no pair of histograms become NaN; under `check` None is returned for them."""
+    """Solve for all rows. Rows that are no pair of histograms have the answer NaN; under `check` return None instead."""
     batch = problem.batch
     good = np.broadcast_to(good_rows(problem.a, problem.b, problem.tolerance), batch)
     if check and not good.all():
@@ -48,7 +48,7 @@ def combine(arrays: list[np.ndarray], problem: SinkhornProblem, how: int, dtype:
 
 
 def _unsolved(problem: SinkhornProblem, good: np.ndarray) -> Solution:
-    """Return the answers to rows that nobody has solved."""
+    """Return the answers to rows before they are solved."""
     rows, n, k = len(good), problem.cost.n, problem.cost.k
 
     def missing(*shape: int) -> np.ndarray:
@@ -71,7 +71,7 @@ def _unsolved(problem: SinkhornProblem, good: np.ndarray) -> Solution:
 
 
 def _kernel(problem: SinkhornProblem, reg: float) -> Any:
-    """Return the Gibbs kernel of a reg: an operator, or for the scaling method its matrix, transposed and times cost."""
+    """Return the Gibbs kernel of a reg: an operator, or its matrix, transposed and times cost, for the scaling method."""
     cost = problem.cost
     if cost.space is not None:
         return SpaceKernel(cost.space, reg, problem.method == "log")
@@ -102,13 +102,13 @@ def _solve_rows(
     for reg in problem.stages:
         if reg not in kernels:
             kernels[reg] = _kernel(problem, reg)
-        found, cost = _solve_stage(kernels[reg], rows, reg, f / reg, g / reg, warm)
-        f, g = reg * found.f, reg * found.g
-        count += found.n_iter
+        iterate, cost = _solve_stage(kernels[reg], rows, reg, f / reg, g / reg, warm)
+        f, g = reg * iterate.f, reg * iterate.g
+        count += iterate.n_iter
         warm = True
-    solution.n_iter[part], solution.error[part] = count, found.error
-    solution.converged[part] = found.error <= problem.tol
-    value, regularised, f_centred, g_centred, *grads = rows.answers(f, g, found.plan_mass, cost)
+    solution.n_iter[part], solution.error[part] = count, iterate.error
+    solution.converged[part] = iterate.error <= problem.tol
+    value, regularised, f_centred, g_centred, *grads = rows.answers(f, g, iterate.plan_mass, cost)
     solution.value[part], solution.regularised[part] = value, regularised
     solution.f[part], solution.g[part] = f_centred, g_centred
     sides = ((solution.grad_a, rows.p, mass_a), (solution.grad_b, rows.q, mass_b))
@@ -135,15 +135,17 @@ def _solve_stage(
         offset = (rows.log_ratio - least, -rows.log_ratio - least)
         state = Logarithms(kernel, rows.p, rows.q, offset, damping, f, g)
     if problem.same:
-        found = solve_same(state, problem.tol, problem.max_iter)
+        iterate = solve_same(state, problem.tol, problem.max_iter)
     else:
-        found = solve_different(state, problem.tol, problem.max_iter, warm)
+        iterate = solve_different(state, problem.tol, problem.max_iter, warm)
     if isinstance(kernel, tuple):
-        weight_p, weight_q = ((p * np.exp(x)).astype(state.dtype) for p, x in ((rows.p, found.f), (rows.q, found.g)))
+        weight_p, weight_q = (
+            (p * np.exp(x)).astype(state.dtype) for p, x in ((rows.p, iterate.f), (rows.q, iterate.g))
+        )
         cost = np.einsum("ri,ri->r", kernel[2].product(weight_p), weight_q, dtype=np.float64)
-        return found._replace(f=found.f + least), cost
+        return iterate._replace(f=iterate.f + least), cost
     with np.errstate(divide="ignore"):
-        return found, kernel.transport_cost(np.log(rows.p) + (found.f - least), np.log(rows.q) + found.g)
+        return iterate, kernel.transport_cost(np.log(rows.p) + (iterate.f - least), np.log(rows.q) + iterate.g)
 
 
 class Rows:
@@ -180,8 +182,8 @@ class Rows:
 
     def write_plan(self, plan: np.ndarray, part: np.ndarray, f: np.ndarray, g: np.ndarray) -> None:
         """Write the plans of f and g into the rows `part` of `plan`."""
-        found = self.problem.cost
-        cost = found.matrix if found.space is None else found.space.cost_matrix()
+        cost = self.problem.cost
+        matrix = cost.matrix if cost.space is None else cost.space.cost_matrix()
         for row in range(len(f)):
-            exponent = (f[row][:, None] + g[row] - cost) / self.problem.reg
+            exponent = (f[row][:, None] + g[row] - matrix) / self.problem.reg
             plan[part[row]] = self.scale[row] * self.p[row][:, None] * np.exp(exponent) * self.q[row]
