@@ -62,7 +62,7 @@ class Variant:
 
     @functools.cached_property
     def _layout(self) -> type:
-        """The layout class, by which numba chooses this variant's sweeps; numba tells such classes apart by their names."""
+        """The class by which numba chooses this variant's sweeps; numba tells such classes apart by their names."""
         layout = collections.namedtuple(f"Layout{next(_number)}", self._fields)
         own = {name: getattr(self._sweeps, name) for name in ("value", "potential", "flow")}
         sweeps.register(layout, **(own | self._changed))
@@ -96,9 +96,9 @@ def _in_two_passes(inputs, space, rho, n, scratch):
     """The differences are stored into scratch, and then swept."""
     negative = no_lane()
     for j in range(0, n, WIDTH):
-        columns, signs = sweeps.load_differences(inputs, j, n)
+        block, signs = sweeps.load_differences(inputs, j, n)
         negative |= signs
-        for k, difference in enumerate(columns):
+        for k, difference in enumerate(block):
             store(scratch, j + k, difference)
     phi = total = lanes(0.0)
     for j in range(n):
@@ -129,9 +129,9 @@ def _recomputing(a, b, scale_a, scale_b, space, rho, tolerance, baseline, wrt, v
         phi = total = f = sum_f = lanes(0.0)
         negative = no_lane()
         for j in range(0, n, WIDTH):
-            columns, signs = sweeps.load_differences(inputs, j, n)
+            block, signs = sweeps.load_differences(inputs, j, n)
             negative |= signs
-            for k, difference in enumerate(columns):
+            for k, difference in enumerate(block):
                 sum_f += f
                 phi += difference
                 total += cost(phi, space.length[j + k], rho)
@@ -142,8 +142,8 @@ def _recomputing(a, b, scale_a, scale_b, space, rho, tolerance, baseline, wrt, v
         phi, f = lanes(0.0), -(mean + row_status)
         into = rows(out, row, last, None)
         for j in range(0, n, WIDTH):
-            columns, _ = sweeps.load_differences(NotPrefetched(inputs), j, n)
-            for k, difference in enumerate(columns):
+            block, _ = sweeps.load_differences(NotPrefetched(inputs), j, n)
+            for k, difference in enumerate(block):
                 store(scratch, k, f)
                 phi += difference
                 f -= slope(phi, space.length[j + k], rho)
@@ -174,9 +174,9 @@ def _node_by_node(inputs, space, rho, n, scratch):
     for node in space.bare:
         store(scratch, node, lanes(0.0))
     for j in range(0, n, WIDTH):
-        columns, signs = sweeps.load_differences(inputs, j, n)
+        block, signs = sweeps.load_differences(inputs, j, n)
         negative |= signs
-        for k, difference in enumerate(columns):
+        for k, difference in enumerate(block):
             store(scratch, space.bin_slot[j + k], difference)
     total = sum_f = lanes(0.0)
     for node in range(space.up.size - 1, 0, -1):
@@ -215,9 +215,9 @@ def _by_prefix_sums(inputs, space, rho, n, scratch):
     negative = no_lane()
     total = prefix = sum_f = lanes(0.0)
     for j in range(0, n, WIDTH):
-        columns, signs = sweeps.load_differences(inputs, j, n)
+        block, signs = sweeps.load_differences(inputs, j, n)
         negative |= signs
-        for k, phi in enumerate(columns):
+        for k, phi in enumerate(block):
             store(scratch, space.rank[j + k], phi)
             total += cost(phi, space.bin_length[j + k], rho)
             store(scratch, space.bin_slot[j + k], slope(phi, space.bin_length[j + k], rho))
@@ -253,7 +253,7 @@ TREE_NOT_PREFETCHED = Variant("tree", _gradient, potential=_tree_not_prefetched)
 
 def _bisected(inputs, space, rho, n, scratch):
     """The circulation is enclosed by bisection until the ends of the bracket are equal but for rounding."""
-    balance, negative = ring.prefixes(inputs, space, rho, n, scratch)
+    balance, negative = ring.prefixes(inputs, n, scratch)
     low, high = ring.extremes(scratch, n)
     enough = ring.EPSILON * (abs(low) + abs(high))
     while any_lane(enough < high - low):

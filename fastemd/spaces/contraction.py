@@ -2,7 +2,8 @@
 
 A node without bins in its subtree has no flow: it is left out. A node that is no bin and has one child has the flow of
 that child: the lengths of both edges are added up. The nodes that remain and are no leaves are the *inner nodes*. Each
-bin is attached to an inner node: a leaf by the edge above it, a bin that is an inner node itself by an edge of length 0.
+bin is attached to an inner node: a leaf by the edge above it, a bin that is an inner node itself by an edge of length
+0.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from .sweeps import register
 
 
 class Chain(NamedTuple):
-    """The length of the edge after each bin, its weight exp(-length / reg), and how many entries of scratch a sweep needs."""
+    """The edge after each bin, its weight exp(-length / reg), and how many entries of scratch a sweep needs."""
 
     length: np.ndarray
     weight: np.ndarray
@@ -25,7 +25,7 @@ def prepare(space, reg, extended):
 
 
 def sweep(space, n, scratch):
-    """Leave in entries n..2n-1 the sums from the left, each bin's own weight included, and in 2n..3n-1 those from the right.
+    """Leave the sums from the left in entries n..2n-1, own weights included, and those from the right in 2n..3n-1.
 
     Both directions share a loop, since each depends on its own last sum only.
     """
@@ -47,7 +47,7 @@ def total(space, n, scratch, i):
 
 
 def transport_cost(space, n, scratch, other, scale):
-    """Over each edge goes the mass from the weights on its left in scratch to those on its right in other, and vice versa."""
+    """Over each edge goes mass from its left in scratch to its right in other, and vice versa."""
     cost = lanes(0.0)
     for e in range(n - 1):
         forth = product(

@@ -5,8 +5,8 @@ A half step takes two kernels. The first sums over the bins of the other histogr
 computes the new potential and measures the error of the marginal: `update`, or `rescale` where potentials are kept as
 exponentials.
 
-Recurring arguments: `x` (rows, n), the logarithm of mass times exp(potential); `sums` (rows, n), the result of the first
-kernel; `mass` (rows, n), each row adding up to 1; `potential` (rows, n), over reg; `omega` (rows,), the
+Recurring arguments: `x` (rows, n), the logarithm of mass times exp(potential); `sums` (rows, n), the result of the
+first kernel; `mass` (rows, n), each row adding up to 1; `potential` (rows, n), over reg; `omega` (rows,), the
 over-relaxation, 1 for Sinkhorn's own step; `error` (rows,), the marginal error; `first`, `last`, the range of rows.
 """
 
@@ -39,9 +39,9 @@ def clamped_exp(x):
 def update(sums, mass, log_mass, potential, x, omega, offset, damping, measure, tol, error, plan_mass, first, last):
     """Move potentials towards `-(sums + offset) / (1 + damping)` by omega times the difference; set x accordingly.
 
-    `damping` is reg / unbalanced. On entry `error` is that of the other marginal. With `measure` it becomes that of both
-    marginals before the step, `plan_mass` becomes the mass of the plan, and rows whose error is at most `tol` stay as
-    they are. Without `measure` it becomes that of this marginal after the step, which is 0 for a plain step.
+    `damping` is reg / unbalanced. On entry `error` is that of the other marginal. With `measure` it becomes that of
+    both marginals before the step, `plan_mass` becomes the mass of the plan, and rows whose error is at most `tol` stay
+    as they are. Without `measure` it becomes that of this marginal after the step, which is 0 for a plain step.
     """
     n = sums.shape[1]
     divisor = 1.0 + damping
@@ -86,7 +86,7 @@ def update(sums, mass, log_mass, potential, x, omega, offset, damping, measure, 
 
 @njit(nogil=True)
 def rescale(sums, mass, scaling, weight, omega, measure, tol, error, plan_mass, first, last):
-    """As `update` for potentials that are kept as exponentials: `scaling` is exp(potential), `weight` is mass * scaling."""
+    """As `update` for potentials kept as exponentials: `scaling` is exp(potential), `weight` is mass * scaling."""
     n = sums.shape[1]
     block = np.empty(2 * WIDTH * WIDTH)
     for row in range(first, last, WIDTH):
@@ -202,7 +202,7 @@ def _apply_kernel(x, out, space, n, scratch, block):
                     store(block, k, logarithm(total(space, n, scratch, j + k), top))
             store_columns(out, j, n, load_block(block, 0))
 
-    # On long chains memory traffic takes the time: weights are computed twice rather than kept, and sums written at once.
+    # Long chains are bound by memory traffic: weights are computed twice rather than kept, and sums written at once.
     def by_two_passes(x, out, space, n, scratch, block):
         top = _top(x, n) if space.exponent is None else lanes(0.0)
         left = right = zero(space.exponent)
@@ -258,9 +258,9 @@ def _sum_of_lanes(x):
 def matrix_logsumexp(x, sums, guess, cost, first, last):
     """Write ln of the sum of exp(x_j - cost_ij) over j, for a cost over reg whose rows are padded to whole registers.
 
-    `guess` is minus the answer of the iteration before. Once the iteration has settled, exp(guess) times the sum is near
-    1, so no maximum needs to be found first. Where that sum leaves the range of float64, it is computed again with the
-    maximum.
+    `guess` is minus the answer of the iteration before. Once the iteration has settled, exp(guess) times the sum is
+    near 1, so no maximum needs to be found first. Where that sum leaves the range of float64, it is computed again with
+    the maximum.
     """
     n = x.shape[1]
     blocks = cost.size // sums.shape[1] // WIDTH

@@ -2,9 +2,9 @@
 
 Such libraries split a larger product among threads of their own, which wait for each other in a busy loop. Where a
 processor is shared with other work, as it is with our own threads, one of those threads is often suspended, and a
-product of 0.14 ms was seen to take 65 ms; in tiles it takes 0.3 ms, and our threads share out the rows. A matrix of more
-than `TALL` rows does not stay in cache while tiles of so few rows are computed; there the library computes the whole
-product.
+product of 0.14 ms was seen to take 65 ms; in tiles it takes 0.3 ms, and our threads share out the rows. A matrix of
+more than `TALL` rows does not stay in cache while tiles of so few rows are computed; there the library computes the
+whole product.
 """
 
 import numpy as np
@@ -39,8 +39,8 @@ class Tiles:
 
         def work(first, last):
             for start in range(first, last, self.step):
-                here = slice(start, min(start + self.step, last))
-                np.matmul(x[here], self.tiles, out=out[here].swapaxes(0, 1))
+                part = slice(start, min(start + self.step, last))
+                np.matmul(x[part], self.tiles, out=out[part].swapaxes(0, 1))
 
         threads.share(work, rows, 8, rows * n * self.columns // MULTIPLICATIONS)
         return out.reshape(rows, -1)[:, : self.columns]

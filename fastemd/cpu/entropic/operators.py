@@ -25,7 +25,7 @@ KEPT_REGS = 4  # regs for which a space keeps its layout
 
 NUMBERS, VECTOR, FLAT = array(np.float64, 2), array(np.float64, 1), array(np.float64, 1, "C")
 RANGE = (types.intp, types.intp)
-EXPONENTIAL_COST = 30  # operations that an exponential or a logarithm counts as
+EXP_COST = 30  # operations that an exponential or a logarithm counts as
 
 
 class Products:
@@ -49,7 +49,7 @@ class Products:
             lambda first, last: self._stabilized_log(sums, tops, first, last),
             len(x),
             WIDTH,
-            sums.size * EXPONENTIAL_COST,
+            sums.size * EXP_COST,
         )
         return sums
 
@@ -64,7 +64,7 @@ class Products:
             lambda first, last: self._stabilized_exp(x, weight, tops, first, last),
             len(x),
             WIDTH,
-            x.size * EXPONENTIAL_COST,
+            x.size * EXP_COST,
         )
         return weight, tops
 
@@ -82,14 +82,14 @@ class StabilizedSums:
     def logsumexp(self, x: np.ndarray, side: int, guess: np.ndarray) -> np.ndarray:
         """Return the logarithms of the sums, see the module."""
         sums, cost = np.empty_like(guess), self.costs[side]
-        size = len(x) * cost.size * EXPONENTIAL_COST
+        size = len(x) * cost.size * EXP_COST
         threads.share(lambda first, last: self._logsumexp(x, sums, guess, cost, first, last), len(x), 1, size)
         return sums
 
     def transport_cost(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the transport cost of each row, see the module."""
         values, cost = np.empty(len(x)), self.costs[0]
-        size = len(x) * cost.size * EXPONENTIAL_COST
+        size = len(x) * cost.size * EXP_COST
         threads.share(lambda first, last: self._transport_cost(x, y, cost, values, first, last), len(x), 1, size)
         return values * self.reg
 
@@ -122,7 +122,7 @@ class SpaceKernel:
             self._logsumexp(x, sums, self.space, scratch, first, last)
             self.free.append(scratch)
 
-        threads.share(work, len(x), WIDTH, x.size * EXPONENTIAL_COST)
+        threads.share(work, len(x), WIDTH, x.size * EXP_COST)
         return sums
 
     def transport_cost(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -134,7 +134,7 @@ class SpaceKernel:
             self._transport_cost(x, y, self.space, scratch, other, values, first, last)
             self.free += [scratch, other]
 
-        threads.share(work, len(x), WIDTH, x.size * EXPONENTIAL_COST)
+        threads.share(work, len(x), WIDTH, x.size * EXP_COST)
         return values
 
     def _scratch(self) -> np.ndarray:

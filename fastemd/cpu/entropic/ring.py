@@ -1,12 +1,12 @@
 """The Gibbs kernel of a ring, applied in O(n): every bin is reached by the shorter way round.
 
 From bin i, the bins i + 1, ..., end(i) are nearer by the right, all others by the left. So the sum at i is that over a
-window to the right, that over a window to the left, and its own weight. These are sliding-window sums. Removing a weight
-from a running sum would be a subtraction, which cancels. Instead some bins are *anchors*: the window of bin i contains
-the anchor m of its segment, and its sum is one over i + 1..m, a suffix sum that ends at the anchor, and one over
-m + 1..end(i), a prefix sum that starts after it. Both are made by additions only. A ring needs about three anchors,
-since the next but one lies beyond half of it. (This is the queue of two stacks for sliding-window aggregation; for
-windows of one size, van Herk's algorithm.)
+window to the right, that over a window to the left, and its own weight. These are sliding-window sums. Removing a
+weight from a running sum would be a subtraction, which cancels. Instead some bins are *anchors*: the window of bin i
+contains the anchor m of its segment, and its sum is one over i + 1..m, a suffix sum that ends at the anchor, and one
+over m + 1..end(i), a prefix sum that starts after it. Both are made by additions only. A ring needs about three
+anchors, since the next but one lies beyond half of it. (This is the queue of two stacks for sliding-window aggregation;
+for windows of one size, van Herk's algorithm.)
 
 The windows to the left are those to the right on the mirrored ring. The transport cost needs sums of distance times
 weight over the same windows, which are made in the same way.
@@ -25,8 +25,9 @@ from .sweeps import register
 class Side(NamedTuple):
     """The windows of one direction. Bins are numbered in that direction, and go on past n for a second round.
 
-    `end[i]` is the last bin of the window that starts after bin i. Segment s consists of the bins from `anchor[s-1] + 1`
-    (0 at first) to its anchor `anchor[s]`. `length`, `weight` and `exponent` are those of the edge after each bin.
+    `end[i]` is the last bin of the window that starts after bin i. Segment s consists of the bins from
+    `anchor[s-1] + 1` (0 at first) to its anchor `anchor[s]`. `length`, `weight` and `exponent` are those of the edge
+    after each bin.
     `to_anchor` is the distance from each bin to the anchor of its segment. `from_anchor` is the distance from an anchor
     to the bins after it, which begin at `offset[s]` for segment s. Their weights are exp(-distance / reg).
     """

@@ -141,9 +141,8 @@ class OverRelaxation:
     """The over-relaxation of many rows at once, by the step rule of `fastemd.formulas.over_relaxation`."""
 
     def __init__(self, rows: int) -> None:
-        self.begin = np.full(
-            rows, int(FIRST)
-        )  # first iteration of the window; then its length, and the error at its begin
+        # Of the window: its first iteration, its length, and the error at its first iteration.
+        self.begin = np.full(rows, int(FIRST))
         self.window = np.full(rows, WINDOW)
         self.before = np.full(rows, np.inf)
         self.speed = np.full(rows, np.inf)  # of the last window

@@ -11,7 +11,7 @@ from .sweeps import register
 
 
 class Tree(NamedTuple):
-    """The edges above inner nodes and above bins, as in `fastemd.cpu.exact.tree`, and their weights exp(-length / reg)."""
+    """The edges above inner nodes and bins, as in `fastemd.cpu.exact.tree`, and their weights exp(-length / reg)."""
 
     up: np.ndarray
     length: np.ndarray
@@ -48,35 +48,32 @@ def sweep(space, n, scratch):
     """
     exponent = space.exponent
     nodes = space.up.size
-    bins, inner, above, sent, running = 2 * n, 2 * n + nodes, 2 * n + 2 * nodes, 2 * n + 3 * nodes, 2 * n + 4 * nodes
+    bins, inner, above, up, running = 2 * n, 2 * n + nodes, 2 * n + 2 * nodes, 2 * n + 3 * nodes, 2 * n + 4 * nodes
     for v in range(nodes):
         store_number(scratch, bins + v, zero(exponent))
         store_number(scratch, inner + v, zero(exponent))
     for i in range(n):
-        p = bins + space.bin_parent[i]
-        before = load_number(scratch, p, exponent)
-        store_number(scratch, n + i, before)
-        store_number(
-            scratch,
-            p,
-            add(before, times_weight(load_number(scratch, i, exponent), space.bin_weight, space.bin_exponent, i)),
-        )
+        parent = bins + space.bin_parent[i]
+        earlier = load_number(scratch, parent, exponent)
+        passed = times_weight(load_number(scratch, i, exponent), space.bin_weight, space.bin_exponent, i)
+        store_number(scratch, n + i, earlier)
+        store_number(scratch, parent, add(earlier, passed))
     for v in range(nodes - 1, 0, -1):
-        up = inner + space.up[v]
+        parent = inner + space.up[v]
         subtree = add(load_number(scratch, bins + v, exponent), load_number(scratch, inner + v, exponent))
-        sending = times_weight(subtree, space.weight, exponent, v)
-        later = load_number(scratch, up, exponent)
+        passed = times_weight(subtree, space.weight, exponent, v)
+        later = load_number(scratch, parent, exponent)
         store_number(scratch, above + v, later)
-        store_number(scratch, sent + v, sending)
-        store_number(scratch, up, add(later, sending))
+        store_number(scratch, up + v, passed)
+        store_number(scratch, parent, add(later, passed))
     store_number(scratch, above, zero(exponent))
     store_number(scratch, running, load_number(scratch, bins, exponent))
     for v in range(1, nodes):
-        up = running + space.up[v]
-        earlier = load_number(scratch, up, exponent)
+        parent = running + space.up[v]
+        earlier = load_number(scratch, parent, exponent)
         arriving = times_weight(add(earlier, load_number(scratch, above + v, exponent)), space.weight, exponent, v)
         store_number(scratch, above + v, arriving)
-        store_number(scratch, up, add(earlier, load_number(scratch, sent + v, exponent)))
+        store_number(scratch, parent, add(earlier, load_number(scratch, up + v, exponent)))
         store_number(scratch, running + v, add(arriving, load_number(scratch, bins + v, exponent)))
     for v in range(nodes):
         store_number(
@@ -102,7 +99,7 @@ def total(space, n, scratch, i):
 
 
 def transport_cost(space, n, scratch, other, scale):
-    """Over each edge goes the mass from the weights below it in scratch to those above it in other, and vice versa."""
+    """Over each edge goes mass from below it in scratch to above it in other, and vice versa."""
     exponent = space.exponent
     nodes = space.up.size
     bins, inner, above = 2 * n, 2 * n + nodes, 2 * n + 2 * nodes

@@ -16,10 +16,10 @@ from . import sweeps
 
 
 class Chain(NamedTuple):
-    """The length of the edge after each bin, and the slots of scratch; no two bins are further apart than `max_distance`.
+    """The length of the edge after each bin, and the slots of scratch.
 
-    `bin_slot` and `edge_slot` give the slot of each bin's potential and of each edge's flow, `root_slot` that of the
-    root's potential; there are `slots` in all.
+    No two bins are further apart than `max_distance`. `bin_slot` and `edge_slot` give the slot of each bin's potential
+    and of each edge's flow, `root_slot` that of the root's potential. There are `slots` in all.
     """
 
     length: np.ndarray
@@ -31,7 +31,7 @@ class Chain(NamedTuple):
 
 
 def prepare(arrays, n):
-    """Return the layout, padded with edges of length 0 to whole blocks of eight columns, so no sweep has a tail loop."""
+    """Return the layout, padded with edges of length 0 to whole blocks of eight bins, so no sweep has a tail loop."""
     length = padded(np.append(arrays.length, 0.0))
     slots = np.arange(len(length))
     return Chain(length, float(length.sum()), slots, slots, n - 1, len(length))

@@ -179,7 +179,7 @@ def length_gradient(a, b, scale_a, scale_b, space, rho, tolerance, values, out, 
 
 @njit(**INLINE)
 def softmax(x, n, exponentials):
-    """Leave exp(x - max x) in the scratch `exponentials`, 0 from n on; return the factor that makes it sum to 1."""
+    """Leave exp(x - max x) in the scratch `exponentials`, 0 from n on; return the factor by which it sums to 1."""
     top = lanes(-np.inf)
     for j in range(0, n, WIDTH):
         block, _ = load_columns(x, j, n)
@@ -223,7 +223,7 @@ def logits(z, target, scale_z, scale, space, rho, tolerance, values, out, scratc
 
 @overload(sweeps.load_differences, jit_options=INLINE)
 def _load_softmax_minus_target(inputs, j, n):
-    """Columns of p - target, for the inputs (exponentials, the factor that makes them sum to 1, targets)."""
+    """Load columns of p - target from inputs (exponentials, their factor, targets)."""
     if inputs[0] != SCRATCH:
         return None
     if inputs[2] == Lanes:

@@ -31,7 +31,7 @@ _kept = threading.local()
 
 
 class LaunchConfig(NamedTuple):
-    """A compiled kernel, that of inverse masses where a call needs it, the layout of the space, and the size of scratch."""
+    """A compiled kernel, that of inverse masses or None, the layout of the space, and the numbers of scratch."""
 
     kernel: Callable[..., None]
     inverse_masses: Callable[..., None] | None
@@ -109,7 +109,7 @@ def _solve_rows(
 
 
 def _scales(config: LaunchConfig, x: np.ndarray, normalized: bool) -> np.ndarray | None:
-    """Return the factor for each row that makes its mass 1, or None where rows stay as they are."""
+    """Return the factors that make the mass of each row 1, or None where rows stay as they are."""
     if not normalized or config.inverse_masses is None:
         return None
     scales = np.empty(len(x))
@@ -152,10 +152,10 @@ def _config(problem: EMDProblem, kernel: str, dtype: np.dtype, classes: bool) ->
     """
     literal = int(problem.rho) if problem.rho in (1.0, 2.0) else 0
     key = ("cpu", kernel, dtype.char, literal, problem.normalized, classes)
-    found: LaunchConfig | None = problem.space.kept.get(key)
-    if found is None:
-        found = problem.space.kept[key] = _make_config(problem, kernel, dtype, literal, classes)
-    return found
+    config: LaunchConfig | None = problem.space.kept.get(key)
+    if config is None:
+        config = problem.space.kept[key] = _make_config(problem, kernel, dtype, literal, classes)
+    return config
 
 
 def _make_config(problem: EMDProblem, kernel: str, dtype: np.dtype, literal: int, classes: bool) -> LaunchConfig:
@@ -192,7 +192,7 @@ def prepared(space: Any) -> Any:
 def match(
     difference: np.ndarray,
     up: np.ndarray,
-    place: np.ndarray,
+    bin_node: np.ndarray,
     source: np.ndarray,
     sink: np.ndarray,
     amount: np.ndarray,
@@ -200,4 +200,4 @@ def match(
     """Match surplus and deficit along a tree, see `matching.match`; return how many entries were written."""
     index, number = array(np.intp, 1), array(np.float64, 1)
     kernel = entry(matching.match, (number, index, index, index, index, number))
-    return int(kernel(difference, up, place, source, sink, amount))
+    return int(kernel(difference, up, bin_node, source, sink, amount))

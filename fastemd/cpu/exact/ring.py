@@ -1,7 +1,7 @@
 """The ring: a chain whose ends meet, so that the flow is free up to one circulation.
 
-The flow over edge e is the prefix sum through bin e less a circulation c, the same for all edges, that makes the value
-smallest: the weighted median of the prefix sums at rho = 1, their weighted mean at rho = 2, otherwise the root of the
+The flow over edge e is the prefix sum through bin e less a circulation c, the same for all edges, that minimises the
+value: the weighted median of the prefix sums at rho = 1, their weighted mean at rho = 2, otherwise the root of the
 sum of slopes. At that c the slopes sum to 0, so the potential closes around the ring.
 """
 
@@ -19,7 +19,7 @@ EPSILON = np.finfo(np.float64).eps
 
 
 class Ring(NamedTuple):
-    """The length of the edge after each bin, their sum, and the slots of scratch; see `fastemd.cpu.exact.chain.Chain`."""
+    """The length of the edge after each bin, their sum, and the slots of scratch, see `fastemd.cpu.exact.chain`."""
 
     length: np.ndarray
     total_length: float
@@ -31,7 +31,7 @@ class Ring(NamedTuple):
 
 
 def prepare(arrays, n):
-    """Return the layout, padded with edges of length 0 to whole blocks of eight; these weigh nothing in a circulation."""
+    """Return the layout, padded with edges of length 0 to whole blocks of eight; they do not affect a circulation."""
     length = padded(arrays.length)
     total, slots = float(length.sum()), np.arange(len(length))
     return Ring(length, total, total, slots, slots, 0, len(length))
@@ -45,9 +45,9 @@ def _store_prefix(prefix, difference, i, space, rho, scratch):
 
 
 @njit(**INLINE)
-def prefixes(inputs, space, rho, n, scratch):
+def prefixes(inputs, n, scratch):
     """Leave the prefix sums in scratch; return the last, and where an input may be negative."""
-    return sweeps.scan(inputs, n, _store_prefix, lanes(0.0), space, rho, scratch)
+    return sweeps.scan(inputs, n, _store_prefix, lanes(0.0), None, None, scratch)
 
 
 @njit(**INLINE)
@@ -112,7 +112,7 @@ def slopes(scratch, space, rho, n, c):
 
 @njit(**INLINE)
 def root(scratch, space, rho, n):
-    """Where the sum of slopes is 0: the closest c found, the end beyond the zero, and the share of its slopes.
+    """Return the c closest to the zero of the sum of slopes, the other end of the bracket, and the share of its slopes.
 
     By Chandrupatla's method: inverse quadratic steps inside a bracket, or halving. Near rho = 1 slopes are so steep at
     phi = 0 that no float64 c makes them sum to 0; (1 - share) of those at c and share of those at the other end do.
@@ -173,7 +173,7 @@ def idle_slope(scratch, space, n, c):
 
 def value(inputs, space, rho, n, scratch):
     """The prefix sums less their circulation are the flow; each edge adds its cost."""
-    balance, negative = prefixes(inputs, space, rho, n, scratch)
+    balance, negative = prefixes(inputs, n, scratch)
     c, _, _ = circulation(scratch, space, rho, n)
     total = lanes(0.0)
     for e in range(n):
@@ -183,7 +183,7 @@ def value(inputs, space, rho, n, scratch):
 
 def flow(inputs, space, rho, n, scratch):
     """As `value`; and the flow stays in scratch."""
-    balance, negative = prefixes(inputs, space, rho, n, scratch)
+    balance, negative = prefixes(inputs, n, scratch)
     c, _, _ = circulation(scratch, space, rho, n)
     total = lanes(0.0)
     for e in range(n):
@@ -195,7 +195,7 @@ def flow(inputs, space, rho, n, scratch):
 
 def potential(inputs, space, rho, n, scratch):
     """As `value`; and f falls by the slope of each edge on the way around, back to where it began."""
-    balance, negative = prefixes(inputs, space, rho, n, scratch)
+    balance, negative = prefixes(inputs, n, scratch)
     c, other, share = circulation(scratch, space, rho, n)
     idle = idle_slope(scratch, space, n, c) if rho == 1 else lanes(0.0)
     total = f = sum_f = lanes(0.0)

@@ -3,13 +3,14 @@
 A sweep visits the bins of eight pairs of histograms at once. Its `inputs` are two `Rows`, or the softmax of logits and
 a target; `load_differences` loads a - b of eight bins from them. `chain`, `ring` and `tree` each implement
 
-    value(inputs, space, rho, n, scratch)        return (value, balance, negative)
-    flow(inputs, space, rho, n, scratch)         the same, and the flow is in scratch
-    potential(inputs, space, rho, n, scratch)    return (value, balance, negative, mean), and the potential is in scratch
+    value(inputs, space, rho, n, scratch)       return value, balance, negative
+    flow(inputs, space, rho, n, scratch)        the same; leaves the flow in scratch
+    potential(inputs, space, rho, n, scratch)   return value, balance, negative, mean; leaves the potential in scratch
 
-`space` is the layout of the space and `scratch` has `space.slots` slots of `Lanes`. `balance` is the mass of a less that
-of b. `negative` is a mask, true in some lane if any of the eight rows may have a negative entry. From both a kernel tells
-good rows from bad ones without a second pass. `mean` is the mean potential of the bins; the potential is known up to a constant.
+`space` is the layout of the space and `scratch` has `space.slots` slots of `Lanes`. `balance` is the mass of a less
+that of b. `negative` is a mask, true in some lane if any of the eight rows may have a negative entry. From both a
+kernel tells good rows from bad ones without a second pass. `mean` is the mean potential of the bins; the potential is
+known up to a constant.
 """
 
 from numba import njit

@@ -20,7 +20,7 @@ from . import sweeps
 
 
 class Tree(NamedTuple):
-    """The edges above inner nodes (`up`, `length`) and above bins (`bin_parent`, `bin_length`), and the slots of scratch.
+    """The edges above inner nodes (`up`, `length`) and bins (`bin_parent`, `bin_length`), and the slots of scratch.
 
     No two bins are further apart than `max_distance`. Slots 0, 1, ... hold the inner nodes, 0 the root, and slots
     `bin_slot` the bins. `edge_slot` gives the slot of each edge's flow: the last slot for edges that never have any.
@@ -38,7 +38,7 @@ class Tree(NamedTuple):
 
 
 def prepare(arrays, n):
-    """Return the layout of the contracted tree, its bins padded to whole blocks of eight columns attached to the root."""
+    """Return the layout of the contracted tree, its bins padded to whole blocks of eight by bins at the root."""
     tree = contract(arrays, n)
     inner, columns = len(tree.up), -(-n // WIDTH) * WIDTH
     last = inner + columns
@@ -67,8 +67,9 @@ def _leaves_to_root(keep_bin, keep_node):
     def visit_bin(total, phi, i, space, rho, scratch):
         parent = space.bin_parent[i]
         store(scratch, parent, load(scratch, parent) + phi)
+        total += cost(phi, space.bin_length[i], rho)
         keep_bin(scratch, space.bin_slot[i], phi, space.bin_length[i], rho)
-        return total + cost(phi, space.bin_length[i], rho)
+        return total
 
     @njit(**INLINE)
     def sweep(inputs, space, rho, n, scratch):

@@ -46,8 +46,8 @@ def load_block(typing, scratch, j):
 
     def codegen(context, builder, signature, arguments):
         where = (builder.add(arguments[1], ir.IntType(64)(k)) for k in range(WIDTH))
-        found = [builder.load(slot_pointer(context, builder, scratch, arguments[0], i), align=8) for i in where]
-        return context.make_tuple(builder, BLOCK, found)
+        block = [builder.load(slot_pointer(context, builder, scratch, arguments[0], i), align=8) for i in where]
+        return context.make_tuple(builder, BLOCK, block)
 
     return BLOCK(scratch, types.intp), codegen
 
@@ -59,8 +59,8 @@ def gather(typing, scratch, slots, j):
     def codegen(context, builder, signature, arguments):
         index = context.make_array(slots)(context, builder, arguments[1]).data
         where = (builder.load(builder.gep(index, [builder.add(arguments[2], ir.IntType(64)(k))])) for k in range(WIDTH))
-        found = [builder.load(slot_pointer(context, builder, scratch, arguments[0], i), align=8) for i in where]
-        return context.make_tuple(builder, BLOCK, found)
+        block = [builder.load(slot_pointer(context, builder, scratch, arguments[0], i), align=8) for i in where]
+        return context.make_tuple(builder, BLOCK, block)
 
     return BLOCK(scratch, slots, types.intp), codegen
 

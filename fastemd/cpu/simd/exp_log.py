@@ -16,6 +16,7 @@ from .lanes import INLINE, WHOLE, WIDTH, Lanes, broadcast, call, constant, lanes
 
 @intrinsic
 def nearest(typing, x):
+    """Return x rounded to the nearest whole number, ties to even."""
     return Lanes(x), lambda context, builder, signature, arguments: call(builder, "llvm.rint", arguments)
 
 

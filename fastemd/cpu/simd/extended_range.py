@@ -1,10 +1,10 @@
 """Nonnegative numbers of extended range, a mantissa and an exponent each, and plain lanes by the same functions.
 
 `exp(-distance / reg)` leaves the range of float64 where reg is small beside the space. A number of extended range is a
-pair of lanes (s, e) that stands for s * 2**e, with s in 1..2 and a whole number e that float64 holds exactly. So sums of
-exponentials never over- or underflow, and additions take no exponential or logarithm. Sweeps are written once, with the
-functions of this module. Numbers are plain lanes where the `exponent` of a space's weights is None, and pairs where it
-is an array of exponents.
+pair of lanes (s, e) that stands for s * 2**e, with s in 1..2 and a whole number e that float64 holds exactly. So sums
+of exponentials never over- or underflow, and additions take no exponential or logarithm. Sweeps are written once, with
+the functions of this module. Numbers are plain lanes where the `exponent` of a space's weights is None, and pairs where
+it is an array of exponents.
 """
 
 import numpy as np

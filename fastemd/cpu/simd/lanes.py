@@ -1,10 +1,10 @@
 """Lanes: a vector register that holds one float64 of each of eight histograms.
 
 A sweep along a chain or a tree is sequential, so no compiler vectorises it; but the rows of a batch are independent, so
-eight of them can be swept together. Numba has no vector type. This module defines one, `Lanes`, by numba's extension API
-and LLVM's vector types, with the arithmetic that the kernels use: `+ - * /`, `abs`, comparisons to a `Mask`, `select`.
-Every lane is computed as a scalar would be, in the same order and without contraction, so a row's answer has the same
-bits whichever rows stand beside it.
+eight of them can be swept together. Numba has no vector type. This module defines one, `Lanes`, by numba's extension
+API and LLVM's vector types, with the arithmetic that the kernels use: `+ - * /`, `abs`, comparisons to a `Mask`,
+`select`. Every lane is computed as a scalar would be, in the same order and without contraction, so a row's answer has
+the same bits whichever rows stand beside it.
 
 `fastemd.formulas.edge` is compiled for lanes here. `fastemd.cpu.simd.exp_log` adds `**` and `exp`, and
 `fastemd.cpu.simd.rows` loads rows into lanes and stores them.

@@ -1,14 +1,14 @@
 """Loads of rows into lanes, and stores of lanes into rows.
 
-`rows(x, first, last, scale)` holds the addresses of the eight rows first..first+7 of a two-dimensional array whose columns
-lie side by side. The rows may lie any distance apart (0 where one target serves a batch). Where fewer than eight are
-left before `last`, the last one is repeated: it is computed again and stored again, with the same bits, so no kernel
-needs a tail loop over rows. Past the last column, loads give 0 and stores do nothing, so kernels sweep blocks of eight
-columns whatever n is.
+`rows(x, first, last, scale)` holds the addresses of the eight rows first..first+7 of a two-dimensional array whose
+columns lie side by side. The rows may lie any distance apart (0 where one target serves a batch). Where fewer than
+eight are left before `last`, the last one is repeated: it is computed again and stored again, with the same bits, so no
+kernel needs a tail loop over rows. Past the last column, loads give 0 and stores do nothing, so kernels sweep blocks of
+eight columns whatever n is.
 
-Eight rows of eight columns are loaded as eight row vectors, converted to float64 before anything is computed (so float32
-differences are exact) and transposed in registers into eight `Lanes`, one a column. While eight rows are swept, the next
-eight are prefetched, or the next columns of long rows: a processor does not predict sixteen streams by itself
+Eight rows of eight columns are loaded as eight row vectors, converted to float64 before anything is computed (so
+float32 differences are exact) and transposed in registers into eight `Lanes`, one a column. While eight rows are swept,
+the next eight are prefetched, or the next columns of long rows: a processor does not predict sixteen streams by itself
 (docs/performance.md).
 """
 
@@ -156,9 +156,9 @@ def _loader(combine, partial):
             end = arguments[2] if partial else None
             loaded, combined = [], []
             for k in range(WIDTH):
-                here = [_load_row(builder, t, v, k, arguments[1], end) for t, v in zip(kinds, values, strict=True)]
-                converted = [_to_float64(builder, t, v, k, row) for t, v, row in zip(kinds, values, here, strict=True)]
-                loaded += here
+                each = [_load_row(builder, t, v, k, arguments[1], end) for t, v in zip(kinds, values, strict=True)]
+                converted = [_to_float64(builder, t, v, k, x) for t, v, x in zip(kinds, values, each, strict=True)]
+                loaded += each
                 combined.append(combine(builder, *converted))
             columns = context.make_tuple(builder, COLUMNS, _transpose(builder, combined))
             return context.make_tuple(builder, result, [columns, _negative(builder, loaded)])
@@ -242,7 +242,7 @@ def _entry(builder, array, i):
 
 @intrinsic
 def store_lanes(typing, out, first, last, x):
-    """Store lane k into out[first + k], rounded to the array's dtype; lanes from `last` on repeat that of row last-1."""
+    """Store lane k into out[first + k], rounded to the array's dtype; lanes from `last` on repeat that of last-1."""
 
     def codegen(context, builder, signature, arguments):
         array = context.make_array(out)(context, builder, arguments[0])
