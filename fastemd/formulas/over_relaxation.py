@@ -1,4 +1,4 @@
-"""How far the steps of Sinkhorn's iteration go: the law of one row, numbers in, numbers out.
+"""The over-relaxation of Sinkhorn's iteration: the step rule of one row, numbers in, numbers out.
 
 The speed of a row is the factor mu by which an iteration shrinks its error, on average over a window of iterations. It
 is believed once two windows in a row agree. Of an iteration over-relaxed by omega, Young's relation then gives the
@@ -6,8 +6,8 @@ factor eta of the plain one, ``(mu + omega - 1) ** 2 == mu * omega ** 2 * eta``,
 error does not fall over two windows, or grows to `WORSE` times what it was when omega was set, the row goes back to
 plain steps; next time it goes half as far beyond them, then `BOLDER` times as far whenever windows agree.
 
-`fastemd.cpu.entropic.solver.Pace` is this law for many rows at once, in numpy; the CUDA wing compiles `adapt`. A test holds
-them against each other.
+`fastemd.cpu.entropic.solver.OverRelaxation` is this rule for many rows at once, in numpy. The CUDA backend compiles
+`adapt`. A test compares both.
 """
 
 import math

@@ -40,7 +40,7 @@ def package(tmp_path):
 
 
 def answer(package, **environment):
-    """The distance that the copied package answers in a process of its own."""
+    """Return the distance that the copied package computes in a process of its own."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA", "XDG", "PYTHON"))}
     done = subprocess.run(
         [sys.executable, "-c", ANSWER],
@@ -58,7 +58,7 @@ def answer(package, **environment):
 
 
 def kept(folder):
-    """The compiled kernels in a folder, and when each was written."""
+    """Return the compiled kernels in a folder, with the time when each was written."""
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*.nbc")}
 
 
@@ -165,7 +165,7 @@ def test_kernels_are_kept_in_the_users_cache_where_the_package_cannot_be_written
     assert kept(home) or sys.platform != "linux"
 
 
-def test_where_nothing_can_be_kept_kernels_are_compiled_anew(package, tmp_path):
+def test_where_no_folder_can_be_written_kernels_are_compiled_anew(package, tmp_path):
     (package / "cpu" / "exact" / "__pycache__").write_text("in the way")
     blocked = tmp_path / "blocked"
     blocked.write_text("in the way")
@@ -219,6 +219,6 @@ def test_warmup_takes_every_dtype_that_calls_take():
         (TypeError, {"spaces": fe.Chain(2)}, "spaces"),
     ],
 )
-def test_warmup_of_what_is_no_space_dtype_or_exponent_is_refused(kind, options, shown):
+def test_warmup_raises_for_anything_but_spaces_dtypes_and_exponents(kind, options, shown):
     with pytest.raises(kind, match=shown):
         fe.warmup(**options)

@@ -1,4 +1,4 @@
-"""Eight rows in a register do what eight scalars would do."""
+"""Operations on lanes give in every lane the result of the scalar operation."""
 
 import numpy as np
 import pytest
@@ -68,14 +68,14 @@ ARITHMETIC = {
 
 @pytest.mark.parametrize("name", ARITHMETIC)
 @given(x=eights, y=eights)
-def test_every_lane_does_what_a_scalar_does(name, x, y):
+def test_every_lane_has_the_result_of_the_scalar_operation(name, x, y):
     in_lanes, one_by_one = ARITHMETIC[name]
     np.testing.assert_array_equal(in_lanes(x, y), one_by_one(x, y))
 
 
 @njit
 def raise_to(scratch, exponent):
-    """Put slot 0 to the power of `exponent` into slot 1."""
+    """Store slot 0 to the power of `exponent` into slot 1."""
     store(scratch, 1, load(scratch, 0) ** exponent)
 
 
@@ -104,25 +104,25 @@ def test_power_of_nan_is_nan_and_of_infinity_infinite():
 
 
 @njit
-def found(scratch):
+def any_and_all(scratch):
     """Whether any, and whether all, of eight are above zero."""
     mask = load(scratch, 0) > 0.0
     return any_lane(mask), all_lanes(mask)
 
 
 @given(eights)
-def test_any_and_all_look_at_every_lane(x):
-    assert found(x) == (bool(np.any(x > 0)), bool(np.all(x > 0)))
+def test_any_and_all_depend_on_every_lane(x):
+    assert any_and_all(x) == (bool(np.any(x > 0)), bool(np.all(x > 0)))
 
 
 @pytest.mark.parametrize("k", range(WIDTH))
 def test_any_and_all_see_a_single_lane(k):
     one = np.zeros(WIDTH)
     one[k] = 1.0
-    assert found(one) == (True, False)
-    assert found(1.0 - one) == (True, False)
-    assert found(np.ones(WIDTH)) == (True, True)
-    assert found(np.zeros(WIDTH)) == (False, False)
+    assert any_and_all(one) == (True, False)
+    assert any_and_all(1.0 - one) == (True, False)
+    assert any_and_all(np.ones(WIDTH)) == (True, True)
+    assert any_and_all(np.zeros(WIDTH)) == (False, False)
 
 
 exponential = of_two(lambda x, y: exp(x))

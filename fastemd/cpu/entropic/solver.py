@@ -48,26 +48,11 @@ class Logarithms:
     def half_step(self, side: int, omega: Array, measure: bool, tol: float, error: Array, plan_mass: Array) -> None:
         """Update the potentials of one side."""
         sums = self.operator.logsumexp(self.x[1 - side], side, self.potential[side])
-        offset = self.offset[side]
-        mass, log_mass, potential, x = self.mass[side], self.log_mass[side], self.potential[side], self.x[side]
+        x, offset = self.x[side], self.offset[side]
+        arrays = sums, self.mass[side], self.log_mass[side], self.potential[side], x
 
         def work(first: int, last: int) -> None:
-            self._update(
-                sums,
-                mass,
-                log_mass,
-                potential,
-                x,
-                omega,
-                offset,
-                self.damping,
-                measure,
-                tol,
-                error,
-                plan_mass,
-                first,
-                last,
-            )
+            self._update(*arrays, omega, offset, self.damping, measure, tol, error, plan_mass, first, last)
 
         threads.share(work, len(x), WIDTH, x.size * 8)
 
