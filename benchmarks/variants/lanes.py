@@ -157,8 +157,8 @@ def _every_node(arrays, n):
     """Return a layout with a slot for each node, bare or not, in depth-first order, and one to spare."""
     nodes = len(arrays.up)
     bin_slot = np.full(-(-n // WIDTH) * WIDTH, nodes)
-    bin_slot[:n] = arrays.bin_slot
-    bare = np.setdiff1d(np.arange(nodes), arrays.bin_slot, assume_unique=True)
+    bin_slot[:n] = arrays.place
+    bare = np.setdiff1d(np.arange(nodes), arrays.place, assume_unique=True)
     own = {"up": arrays.up, "length": arrays.length, "bare": bare}
     return own | {
         "max_distance": tree.prepare(arrays, n).max_distance,
