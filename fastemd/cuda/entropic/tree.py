@@ -57,13 +57,13 @@ def prepare(space):
     """Return what the sweeps of a tree read."""
     tree, n = contract(space.arrays, space.n), space.n
     inner = len(tree.up)
-    up = np.concatenate([tree.up, tree.onto]).astype(np.int64)
-    length = np.concatenate([tree.length, tree.hang])
+    up = np.concatenate([tree.up, tree.bin_parent]).astype(np.int64)
+    length = np.concatenate([tree.length, tree.bin_length])
     bins = np.concatenate([np.full(inner, -1), np.arange(n)])
     depth = [0] * inner
     for v, above in enumerate(tree.up.tolist()):
         depth[v] = depth[above] + 1 if v else 0
-    depths = np.concatenate([depth, np.array(depth)[tree.onto] + 1]).astype(np.int64)
+    depths = np.concatenate([depth, np.array(depth)[tree.bin_parent] + 1]).astype(np.int64)
     # Level by level; within one by the parent's number, which has to be known before its children are sorted.
     number = np.zeros(inner + n, np.int64)
     order = []

@@ -42,14 +42,14 @@ def prepare(arrays, n, group):
     """As in `chain`."""
     tree = contract(arrays, n)
     inner = np.arange(1, len(tree.up))
-    at = tree.at[1:]
+    at = tree.position[1:]
     kinds = np.repeat([OPEN, BIN, CLOSE], [len(inner), n, len(inner)])
     where = np.concatenate([at, arrays.place, _last_below(arrays.up)[at]])
     inward = np.concatenate([np.zeros(len(inner) + n, np.intp), -at])
     priority = np.array([1, 0, 2, 3])[kinds]  # at one node: open, then the bin, then close
     order = np.lexsort((inward, priority, where))
     number = np.concatenate([inner - 1, np.arange(n), inner - 1])[order]
-    length = np.concatenate([np.zeros(len(inner)), tree.hang, tree.length[1:]])[order]
+    length = np.concatenate([np.zeros(len(inner)), tree.bin_length, tree.length[1:]])[order]
     kind = kinds[order]
     position = np.empty(len(order), np.intp)
     position[order] = np.arange(len(order))
