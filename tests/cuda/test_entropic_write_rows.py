@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 from fastemd import reference
 from fastemd.reference.values import softmax
 from fastemd.spaces import Chain, Ring, Tree
-from tests.exact.test_api import POLICIES, gradient_scale
-from tests.exact.test_logits import logit_calls
 from tests.support.adapters import face  # noqa: F401  (a fixture)
 from tests.support.kernel_problems import (
     FLOATS,
+    POLICIES,
     answer_dtype,
     calls,
     exponents,
+    gradient_scale,
+    logit_calls,
     moved,
     near,
     potential_slack,

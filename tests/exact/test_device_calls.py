@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import fastemd as fe
 from fastemd import reference
 from fastemd.spaces import Chain, Ring, Tree
-from tests.exact.test_validation import refuses
+from tests.support.errors import rejects
 from tests.support.fake_backend import machine
 from tests.support.fake_libraries import (
     ANSWERS,
@@ -271,7 +271,7 @@ def test_other_errors_of_a_library_go_through_as_they_are(monkeypatch):
 )
 def test_plan_is_for_host_memory(library, mend):
     x = MAKERS[library](np.ones(3))
-    refuses(TypeError, lambda: fe.plan(x, x, Chain(3)), "a lies on CUDA device 0", "scipy", mend)
+    rejects(TypeError, lambda: fe.plan(x, x, Chain(3)), "a lies on CUDA device 0", "scipy", mend)
 
 
 def test_check_reads_arrays_on_a_device_and_has_nothing_to_say_about_good_ones():
