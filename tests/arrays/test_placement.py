@@ -20,7 +20,7 @@ from tests.support.fake_libraries import (
     JaxArray,
     NumbaArray,
     TorchTensor,
-    half_made,
+    bfloat16_array,
 )
 
 ONE = np.array([1.0, 0.0, 0.0])
@@ -57,7 +57,7 @@ def test_host_memory_and_a_device_do_not_mix(function, library):
 
 
 def test_bfloat16_is_fetched_as_float32():
-    x = half_made(ONE, "torch")
+    x = bfloat16_array(ONE, "torch")
     rejects(TypeError, lambda: fe.emd(x, ONE, Chain(3)), "a = a.float().cpu().numpy()")
 
 
@@ -131,7 +131,7 @@ def test_shapes_and_dtypes_are_looked_at_as_in_host_memory():
     rejects(ValueError, lambda: fe.emd(x, y, Chain(4)), "a has leading axes (2,) and b has (3,)")
     z = CupyArray(np.ones((2, 4)))
     rejects(TypeError, lambda: fe.emd(x, z, Chain(4)), "a has dtype float32 and b has dtype float64", "b.astype(a.dt")
-    half, tensor = half_made(np.ones(4), "torch"), TorchTensor(np.ones(4, np.float16))
+    half, tensor = bfloat16_array(np.ones(4), "torch"), TorchTensor(np.ones(4, np.float16))
     rejects(TypeError, lambda: fe.emd(half, tensor, Chain(4)), "bfloat16 and b has dtype float16", "b.to(a.dtype)")
     integers = CupyArray(np.ones((2, 4), np.int8)), CupyArray(np.ones((2, 4), np.uint64))
     assert fe.emd(*integers, Chain(4)).dtype == np.float64
@@ -161,7 +161,7 @@ def read_only(memory):
         ),
         (TypeError, lambda x: [[0.0] * 3] * 2, ("out is of type list", "cupy.empty")),
         (TypeError, lambda x: CupyArray(x.astype("f4")), ("out has dtype float32", "float64")),
-        (TypeError, lambda x: half_made(x, "cupy"), ("out has dtype bfloat16", "float64")),
+        (TypeError, lambda x: bfloat16_array(x, "cupy"), ("out has dtype bfloat16", "float64")),
         (ValueError, lambda x: CupyArray(x.T), ("out has shape (3, 2)", "(2, 3)")),
         (ValueError, lambda x: InterfaceArray(read_only(x)), ("out is read-only", "copy")),
         (ValueError, lambda x: CapsuleArray(read_only(x)), ("out is read-only", "copy")),

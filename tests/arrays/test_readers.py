@@ -19,7 +19,7 @@ from tests.support.fake_libraries import (
     NumbaArray,
     TorchDtype,
     TorchTensor,
-    half_made,
+    bfloat16_array,
     state,
 )
 
@@ -93,7 +93,7 @@ def test_stream_is_left_out_of_version_2():
 
 def test_array_by_dlpack_is_made_ready_for_the_legacy_stream():
     read(CapsuleArray(np.ones(3)), "a")
-    assert state.asked == [1]
+    assert state.streams_asked == [1]
 
 
 def test_array_in_managed_memory_is_read_by_dlpack(monkeypatch):
@@ -105,14 +105,14 @@ def test_array_in_managed_memory_is_read_by_dlpack(monkeypatch):
 def test_array_by_dlpack_in_other_memory_is_left_to_others(monkeypatch, kind):
     monkeypatch.setattr(CapsuleArray, "kind", kind)
     assert read(CapsuleArray(np.ones(3)), "a") is None
-    assert state.asked == []
+    assert state.streams_asked == []
 
 
 def test_bfloat16_of_each_library_is_the_one_bfloat16():
     memory = np.zeros(3, np.uint16)
     owners = [
-        half_made(np.zeros(3), "cupy"),
-        half_made(np.zeros(3), "torch"),
+        bfloat16_array(np.zeros(3), "cupy"),
+        bfloat16_array(np.zeros(3), "torch"),
         NumbaArray(memory, dtype=BFLOAT16),
         InterfaceArray(memory, typestr="bfloat16"),
     ]
@@ -192,7 +192,7 @@ def test_array_that_cannot_be_read_is_refused_with_a_mend(kind, make, parts):
 
 @pytest.mark.parametrize("library", MAKERS)
 def test_without_cuda_the_reason_is_told(monkeypatch, library):
-    with machine(monkeypatch, there=False, reason="no driver was found"):
+    with machine(monkeypatch, available=False, reason="no driver was found"):
         owner = MAKERS[library](np.ones(3))
         rejects(RuntimeError, lambda: read(owner, "b"), "b lies on a CUDA device", "no driver was found", ".get()")
 
