@@ -64,7 +64,8 @@ def test_gradients_are_those_of_finite_differences(mass, problem, reg):
 def test_unbalanced_gradients_are_those_of_finite_differences(problem, reg, price, mass):
     a, b, cost = problem
     b = b * 1.7
-    options = {"reg": reg, "tol": FINE, "max_iter": MOST, "unbalanced": price, "mass": mass}
+    # A high price multiplies what rounding does to a marginal.
+    options = {"reg": reg, "tol": FINE * max(1.0, price), "max_iter": MOST, "unbalanced": price, "mass": mass}
     result = fe.sinkhorn(a, b, cost, **options)
     rng = np.random.default_rng(0)
     da, db = directions(rng, a, False), directions(rng, b, False)
