@@ -11,11 +11,19 @@ from fastemd import reference
 from fastemd.cuda.exact import launch
 from fastemd.reference.values import softmax
 from fastemd.spaces import Chain, Ring, Tree
-from tests.exact.test_api import POLICIES, gradient_scale
-from tests.exact.test_logits import logit_calls
 from tests.support.fake_libraries import CupyArray, host, installed
 from tests.support.gpu import obstacle
-from tests.support.kernel_problems import calls, exponents, near, potential_slack, total_mass, value_slack
+from tests.support.kernel_problems import (
+    POLICIES,
+    calls,
+    exponents,
+    gradient_scale,
+    logit_calls,
+    near,
+    potential_slack,
+    total_mass,
+    value_slack,
+)
 from tests.support.simulator import COLUMNS, WARP, install
 
 pytestmark = pytest.mark.skipif(not obstacle(), reason="numba simulates a device only where there is none")
