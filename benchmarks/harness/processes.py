@@ -9,12 +9,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from .measure import Bar, at_most
 from .problems import Sizes
+from .record import ROOT
 
-ROOT = Path(__file__).parents[2]
 MIB = 2**20
 
 

@@ -10,7 +10,9 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-PAGES = Path(__file__).parents[2] / "docs" / "generated"
+from .record import ROOT
+
+PAGES = ROOT / "docs" / "generated"
 MADE = "<!-- made by python -m benchmarks tables; do not edit -->"
 # Loops that are measured beside fastemd for their bandwidth: they compute no distance.
 LOOPS = ("read", "triad", "copy")

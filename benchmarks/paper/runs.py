@@ -17,8 +17,6 @@ from rich.table import Table
 
 from ..harness import record, tables
 
-RESULTS = Path(__file__).parents[1] / "results"
-PAGES = Path(__file__).parents[2] / "docs" / "generated"
 SEEDS = 5
 
 Record = dict[str, Any]
