@@ -44,7 +44,7 @@ def test_answers_have_the_dtype_of_the_histograms(adapter, cost, dtype):
 def test_bfloat16_is_read_exactly_and_rounded_once(adapter, cost):
     a, b = (from_bfloat16(to_bfloat16(x.astype(np.float32))) for x in (A, B))
     options = {"reg": REG, "mass": "normalize", "tol": 1e-6}
-    found = fe.sinkhorn(adapter.halves(a), adapter.halves(b), COSTS[cost](), **options)
+    found = fe.sinkhorn(adapter.to_bfloat16(a), adapter.to_bfloat16(b), COSTS[cost](), **options)
     exact = fe.sinkhorn(a.astype(float), b.astype(float), COST, **options)
     half = adapter.from_bfloat16(found.value)
     low, high = (from_bfloat16(to_bfloat16((exact.value + off).astype(np.float32))) for off in (-1e-5, 1e-5))
@@ -74,8 +74,8 @@ def test_histograms_are_read_where_they_lie(adapter, cost, key):
     part = whole[key][:, :3]
     x = adapter.view(whole, key)
     x.__cuda_array_interface__["shape"] = part.shape
-    found = fe.sinkhorn(x, adapter.there(B[:1]), COSTS[cost](), reg=REG, mass="normalize", tol=1e-6)
-    close(adapter.back(found.value), fe.sinkhorn(part, B[:1], COST, reg=REG, mass="normalize", tol=1e-6).value)
+    found = fe.sinkhorn(x, adapter.to_device(B[:1]), COSTS[cost](), reg=REG, mass="normalize", tol=1e-6)
+    close(adapter.to_host(found.value), fe.sinkhorn(part, B[:1], COST, reg=REG, mass="normalize", tol=1e-6).value)
 
 
 def test_cost_may_lie_on_the_device_in_any_dtype_and_strides(adapter):
@@ -213,7 +213,7 @@ def launches(monkeypatch):
 @EVERY_COST
 def test_without_check_all_iterations_are_queued_and_nothing_is_fetched(adapter, cost, launches):
     steps, fetched = launches
-    fe.sinkhorn(adapter.there(A), adapter.there(B), COSTS[cost](), reg=REG, check=False, max_iter=100)
+    fe.sinkhorn(adapter.to_device(A), adapter.to_device(B), COSTS[cost](), reg=REG, check=False, max_iter=100)
     assert sum(steps) == 101 and steps[0] < steps[1] < steps[2]
     assert not fetched
 
@@ -221,8 +221,8 @@ def test_without_check_all_iterations_are_queued_and_nothing_is_fetched(adapter,
 @EVERY_COST
 def test_with_check_the_host_stops_when_no_row_is_left(adapter, cost, launches):
     steps, _ = launches
-    result = fe.sinkhorn(adapter.there(A), adapter.there(B), COSTS[cost](), reg=REG)
-    most = adapter.back(result.n_iter).max() + 1
+    result = fe.sinkhorn(adapter.to_device(A), adapter.to_device(B), COSTS[cost](), reg=REG)
+    most = adapter.to_host(result.n_iter).max() + 1
     assert most <= sum(steps) < 10_001
     assert sum(steps[:-1]) < most
 
