@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.test_util import check_grads
 
@@ -23,6 +23,7 @@ TREE = Tree([-1, 0, 0, 1, 1, 2, 2], [0, 1, 2, 1, 0.5, 1, 3], bins=[3, 4, 5, 6, 1
 FIVE = (Chain(5), Ring(lengths=[1, 2, 0.5, 3, 1]), TREE)
 Z = jnp.array([[0.3, -1.0, 2.0, 0.0, 0.5], [1.0, 1.0, -0.5, 0.2, 0.1], [0.0, 3.0, 0.0, -2.0, 1.0]])
 Y = jnp.array([4, 0, 2])
+few = settings(max_examples=20)  # XLA compiles for each shape and exponent
 WEIGHT = jnp.array([1.0, 2.0, 0.5, 3.0, 0.25])
 
 
@@ -35,6 +36,7 @@ def batches(draw):
     return space, logits, rng.integers(0, space.n, axes), rng.dirichlet(np.ones(space.n), axes).astype(np.float32)
 
 
+@few
 @given(batches(), exponents)
 def test_rows_and_gradients_are_those_of_emd_with_logits(batch, rho):
     space, logits, classes, _ = batch
@@ -44,6 +46,7 @@ def test_rows_and_gradients_are_those_of_emd_with_logits(batch, rho):
     np.testing.assert_array_equal(grad, grads)
 
 
+@few
 @given(batches(), exponents, st.sampled_from([0.0, 0.125]))
 def test_soft_targets_and_smoothing_give_the_values_of_the_reference(batch, rho, smoothing):
     space, logits, classes, soft = batch

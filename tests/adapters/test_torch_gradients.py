@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-from hypothesis import given
 
 import fastemd as fe
 from fastemd.torch import EMDLoss, emd_loss
-from tests.support.torch_problems import FIVE, TREE, batches, quietly
+from tests.support.torch_problems import FIVE, TREE, quietly
 
 Y = torch.tensor([0, 3, -100, 2])
 WEIGHT = torch.tensor([1.0, 2.0, 0.5, 3.0, 0.25], dtype=torch.float64)
@@ -31,14 +30,14 @@ def of_everything(space, rho):
     def loss(z, t, lengths):
         return emd_loss(z, t.softmax(-1), space, rho=rho, lengths=lengths * mask, label_smoothing=0.1)
 
-    return loss, (numbers(4, 5), numbers(5, 4).T.detach().contiguous().requires_grad_(), lengths_of(space)[0])
+    return loss, (numbers(2, 5), numbers(5, 2).T.detach().contiguous().requires_grad_(), lengths_of(space)[0])
 
 
 def of_probabilities(space, rho):
     def loss(z, t):
         return emd_loss(z.softmax(-1), t.softmax(-1), space, rho=rho, from_logits=False, weight=WEIGHT)
 
-    return loss, (numbers(4, 5), numbers(5, 4).T.detach().contiguous().requires_grad_())
+    return loss, (numbers(2, 5), numbers(5, 2).T.detach().contiguous().requires_grad_())
 
 
 def of_logits(space, rho):
@@ -59,7 +58,9 @@ def test_gradients_are_those_of_finite_differences(space, rho, made):
 @pytest.mark.parametrize("made", [of_logits, of_probabilities, of_everything])
 def test_second_derivatives_are_those_of_finite_differences(space, rho, made):
     function, arguments = made(space, rho)
-    assert torch.autograd.gradgradcheck(function, arguments)
+    torch.manual_seed(7)
+    # Entry by entry at one exponent; at the others along random directions, which costs a tenth.
+    assert torch.autograd.gradgradcheck(function, arguments, fast_mode=rho != 2.5)
 
 
 @pytest.mark.parametrize("rho", TWICE)
@@ -132,22 +133,6 @@ def test_learned_lengths_stay_above_zero_and_keep_their_total(space):
     assert values[-1] < values[0] and not torch.equal(after, before)
     assert ((after > 0) == (before > 0)).all()
     torch.testing.assert_close(after.sum(), total.detach())
-
-
-@given(batch=batches(torch.float64))
-def test_gradients_of_first_and_second_order_agree_between_doors(space, batch):
-    space, logits, classes, _ = batch
-    last = logits.movedim(1, -1) if logits.dim() > 1 else logits
-
-    def loss(z):
-        return emd_loss(z.movedim(-1, 1) if z.dim() > 1 else z, classes, space, reduction="sum")
-
-    eager = last.clone().requires_grad_()
-    (grad,) = torch.autograd.grad(loss(eager), eager, create_graph=True)
-    (second,) = torch.autograd.grad((grad * last).sum(), eager)
-    mapped, product = torch.func.vjp(torch.func.grad(loss), last)
-    assert torch.equal(mapped, grad)
-    torch.testing.assert_close(product(last)[0], second)
 
 
 def test_forward_mode_is_refused_not_answered_wrongly(space):

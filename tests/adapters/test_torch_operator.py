@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
 
 import fastemd as fe
 from fastemd.torch import EMDLoss, autograd, emd_loss
-from tests.support.torch_problems import FIVE, TREE, quietly
+from tests.support.torch_problems import FIVE, TREE, batches, quietly
 
 Z = torch.tensor([[0.3, -1.0, 2.0, 0.0, 0.5], [1.0, 1.0, -0.5, 0.2, 0.1], [0.0, 3.0, 0.0, -2.0, 1.0]])
 Y = torch.tensor([4, -100, 2])
@@ -51,12 +52,12 @@ def test_compiled_code_follows_its_space():
     loss = compiled(lambda z, y, space: emd_loss(z, y, space))
     spaces = (fe.Chain(5), fe.Chain(positions=[0, 1, 4, 9, 16]), fe.Ring(5), TREE, fe.Chain(5))
     for space in spaces:
-        assert loss(Z, Y, space) == emd_loss(Z, Y, space)
+        torch.testing.assert_close(loss(Z, Y, space), emd_loss(Z, Y, space))
     module = EMDLoss(spaces[0])
     again = compiled(module)
     for space in spaces:
         module.space = space
-        assert again(Z, Y) == emd_loss(Z, Y, space)
+        torch.testing.assert_close(again(Z, Y), emd_loss(Z, Y, space))
 
 
 def test_compiled_code_takes_batches_of_any_size():
@@ -152,3 +153,20 @@ def test_hessians_by_torch_func_are_those_by_autograd(space, rho):
     by_func = torch.func.jacrev(torch.func.jacrev(loss))(z)
     torch.testing.assert_close(by_func, torch.autograd.functional.hessian(loss, z))
     torch.testing.assert_close(by_func, quietly(lambda: torch.autograd.functional.hessian(loss, z, vectorize=True)))
+
+
+@settings(max_examples=50)
+@given(batch=batches(torch.float64))
+def test_gradients_of_first_and_second_order_by_torch_func_are_those_by_autograd(batch):
+    space, logits, classes, _ = batch
+    last = logits.movedim(1, -1) if logits.dim() > 1 else logits
+
+    def loss(z):
+        return emd_loss(z.movedim(-1, 1) if z.dim() > 1 else z, classes, space, reduction="sum")
+
+    eager = last.clone().requires_grad_()
+    (grad,) = torch.autograd.grad(loss(eager), eager, create_graph=True)
+    (second,) = torch.autograd.grad((grad * last).sum(), eager)
+    mapped, product = torch.func.vjp(torch.func.grad(loss), last)
+    assert torch.equal(mapped, grad)
+    torch.testing.assert_close(product(last)[0], second)

@@ -10,7 +10,7 @@ from fastemd.arrays import inputs, placement
 from fastemd.arrays.device import BFLOAT16
 from fastemd.arrays.readers import read
 from fastemd.spaces import Chain, Ring
-from tests.exact.test_validation import refuses
+from tests.support.errors import rejects
 from tests.support.fake_backend import machine
 from tests.support.fake_libraries import (
     MAKERS,
@@ -20,7 +20,7 @@ from tests.support.fake_libraries import (
     JaxArray,
     NumbaArray,
     TorchTensor,
-    half_made,
+    bfloat16_array,
 )
 
 ONE = np.array([1.0, 0.0, 0.0])
@@ -49,24 +49,24 @@ def test_host_memory_and_a_device_do_not_mix(function, library):
     kind, sent, fetched = WORDS[library]
     there = f"on CUDA device 1 ({kind})"
     host = "in host memory (numpy.ndarray)"
-    refuses(TypeError, lambda: function(x, ONE, Chain(3)), f"a lies {there} and b {host}", sent, fetched)
-    refuses(TypeError, lambda: function(x, [1, 0, 0], Chain(3)), f"a lies {there} and b {host}", sent, fetched)
+    rejects(TypeError, lambda: function(x, ONE, Chain(3)), f"a lies {there} and b {host}", sent, fetched)
+    rejects(TypeError, lambda: function(x, [1, 0, 0], Chain(3)), f"a lies {there} and b {host}", sent, fetched)
     text = f"a lies {host} and b {there}"
     other_way = [part.translate(str.maketrans("ab", "ba")) for part in (sent[:2], fetched[:2])]
-    refuses(TypeError, lambda: function(ONE, x, Chain(3)), text, *(f"try {other_way[0]}", f"or {other_way[1]}"))
+    rejects(TypeError, lambda: function(ONE, x, Chain(3)), text, *(f"try {other_way[0]}", f"or {other_way[1]}"))
 
 
 def test_bfloat16_is_fetched_as_float32():
-    x = half_made(ONE, "torch")
-    refuses(TypeError, lambda: fe.emd(x, ONE, Chain(3)), "a = a.float().cpu().numpy()")
+    x = bfloat16_array(ONE, "torch")
+    rejects(TypeError, lambda: fe.emd(x, ONE, Chain(3)), "a = a.float().cpu().numpy()")
 
 
 def test_logits_and_targets_do_not_mix_either():
     z, classes = CupyArray(np.eye(3)), np.arange(3)
-    refuses(TypeError, lambda: fe.emd_with_logits(z, classes, Chain(3)), "logits lies on", "target in host", "= cupy")
-    refuses(TypeError, lambda: fe.emd_with_logits(z, 0, Chain(3)), "logits lies on CUDA device 0", "target in host")
+    rejects(TypeError, lambda: fe.emd_with_logits(z, classes, Chain(3)), "logits lies on", "target in host", "= cupy")
+    rejects(TypeError, lambda: fe.emd_with_logits(z, 0, Chain(3)), "logits lies on CUDA device 0", "target in host")
     device_classes = TorchTensor(classes)
-    refuses(TypeError, lambda: fe.emd_with_logits(np.eye(3), device_classes, Chain(3)), "target on CUDA device 0")
+    rejects(TypeError, lambda: fe.emd_with_logits(np.eye(3), device_classes, Chain(3)), "target on CUDA device 0")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_logits_and_targets_do_not_mix_either():
 def test_two_devices_do_not_mix(library, mend):
     a, b = CupyArray(ONE, 0), MAKERS[library](ONE, 1)
     text = "a lies on CUDA device 0 (cupy.ndarray) and b on CUDA device 1"
-    refuses(ValueError, lambda: fe.emd(a, b, Chain(3)), text, mend)
+    rejects(ValueError, lambda: fe.emd(a, b, Chain(3)), text, mend)
 
 
 def test_two_libraries_go_together_on_one_stream():
@@ -95,10 +95,10 @@ def test_two_streams_do_not_mix(devices):
     devices.streams["torch"][0] = 0xABC
     try:
         text = "a (cupy.ndarray) is used on stream 0x1 and b (torch.Tensor) on stream 0xabc"
-        refuses(ValueError, lambda: fe.emd(a, b, Chain(3)), text, "with cupy.cuda.ExternalStream(0xabc):")
-        refuses(ValueError, lambda: fe.emd(d, b, Chain(3)), "torch.cuda.stream(torch.cuda.ExternalStream(0x1)):")
-        refuses(ValueError, lambda: fe.emd(c, d, Chain(3)), "stream 0x4d", "synchronize")
-        refuses(ValueError, lambda: fe.flow(a, a, Ring(3), out=b), "a (cupy.ndarray)", "and out (torch.Tensor)")
+        rejects(ValueError, lambda: fe.emd(a, b, Chain(3)), text, "with cupy.cuda.ExternalStream(0xabc):")
+        rejects(ValueError, lambda: fe.emd(d, b, Chain(3)), "torch.cuda.stream(torch.cuda.ExternalStream(0x1)):")
+        rejects(ValueError, lambda: fe.emd(c, d, Chain(3)), "stream 0x4d", "synchronize")
+        rejects(ValueError, lambda: fe.flow(a, a, Ring(3), out=b), "a (cupy.ndarray)", "and out (torch.Tensor)")
     finally:
         devices.streams["torch"].clear()
 
@@ -115,24 +115,24 @@ def test_two_streams_do_not_mix(devices):
 )
 def test_what_are_no_numbers_is_refused(make, dtype, mend):
     x = make(np.zeros(3, dtype))
-    refuses(TypeError, lambda: fe.emd(x, x, Chain(3)), f"a has dtype {np.dtype(dtype)}", mend)
+    rejects(TypeError, lambda: fe.emd(x, x, Chain(3)), f"a has dtype {np.dtype(dtype)}", mend)
 
 
 def test_integers_are_no_logits():
     z = TorchTensor(np.eye(3, dtype=np.int64))
-    refuses(TypeError, lambda: fe.emd_with_logits(z, z, Chain(3)), "has dtype int64", "logits.to(torch.float32)")
+    rejects(TypeError, lambda: fe.emd_with_logits(z, z, Chain(3)), "has dtype int64", "logits.to(torch.float32)")
 
 
 def test_shapes_and_dtypes_are_looked_at_as_in_host_memory():
     x = CupyArray(np.ones((2, 4), np.float32))
-    refuses(ValueError, lambda: fe.emd(x, x, Chain(3)), "a has shape (2, 4)", "Needed: 3")
-    refuses(ValueError, lambda: fe.emd(CupyArray(np.array(1.0)), x, Chain(3)), "a is a single number")
+    rejects(ValueError, lambda: fe.emd(x, x, Chain(3)), "a has shape (2, 4)", "Needed: 3")
+    rejects(ValueError, lambda: fe.emd(CupyArray(np.array(1.0)), x, Chain(3)), "a is a single number")
     y = CupyArray(np.ones((3, 4), np.float32))
-    refuses(ValueError, lambda: fe.emd(x, y, Chain(4)), "a has leading axes (2,) and b has (3,)")
+    rejects(ValueError, lambda: fe.emd(x, y, Chain(4)), "a has leading axes (2,) and b has (3,)")
     z = CupyArray(np.ones((2, 4)))
-    refuses(TypeError, lambda: fe.emd(x, z, Chain(4)), "a has dtype float32 and b has dtype float64", "b.astype(a.dt")
-    half, tensor = half_made(np.ones(4), "torch"), TorchTensor(np.ones(4, np.float16))
-    refuses(TypeError, lambda: fe.emd(half, tensor, Chain(4)), "bfloat16 and b has dtype float16", "b.to(a.dtype)")
+    rejects(TypeError, lambda: fe.emd(x, z, Chain(4)), "a has dtype float32 and b has dtype float64", "b.astype(a.dt")
+    half, tensor = bfloat16_array(np.ones(4), "torch"), TorchTensor(np.ones(4, np.float16))
+    rejects(TypeError, lambda: fe.emd(half, tensor, Chain(4)), "bfloat16 and b has dtype float16", "b.to(a.dtype)")
     integers = CupyArray(np.ones((2, 4), np.int8)), CupyArray(np.ones((2, 4), np.uint64))
     assert fe.emd(*integers, Chain(4)).dtype == np.float64
 
@@ -161,7 +161,7 @@ def read_only(memory):
         ),
         (TypeError, lambda x: [[0.0] * 3] * 2, ("out is of type list", "cupy.empty")),
         (TypeError, lambda x: CupyArray(x.astype("f4")), ("out has dtype float32", "float64")),
-        (TypeError, lambda x: half_made(x, "cupy"), ("out has dtype bfloat16", "float64")),
+        (TypeError, lambda x: bfloat16_array(x, "cupy"), ("out has dtype bfloat16", "float64")),
         (ValueError, lambda x: CupyArray(x.T), ("out has shape (3, 2)", "(2, 3)")),
         (ValueError, lambda x: InterfaceArray(read_only(x)), ("out is read-only", "copy")),
         (ValueError, lambda x: CapsuleArray(read_only(x)), ("out is read-only", "copy")),
@@ -172,7 +172,7 @@ def read_only(memory):
 )
 def test_out_that_cannot_hold_the_answer_is_refused(function, kind, make, parts):
     a = CupyArray(np.ones((2, 3)))
-    refuses(kind, lambda: function(a, a, Ring(3), out=make(np.zeros((2, 3)))), *parts)
+    rejects(kind, lambda: function(a, a, Ring(3), out=make(np.zeros((2, 3)))), *parts)
 
 
 @pytest.mark.parametrize(
@@ -181,26 +181,26 @@ def test_out_that_cannot_hold_the_answer_is_refused(function, kind, make, parts)
 )
 def test_out_in_host_memory_is_refused_with_what_makes_one(library, mend):
     a = MAKERS[library](np.ones((2, 3)))
-    refuses(TypeError, lambda: fe.flow(a, a, Chain(3), out=np.ones((2, 2))), "out is of type ndarray", mend)
+    rejects(TypeError, lambda: fe.flow(a, a, Chain(3), out=np.ones((2, 2))), "out is of type ndarray", mend)
 
 
 def test_out_on_a_device_for_arrays_in_host_memory_is_refused():
     out = CupyArray(np.zeros(3))
     text = "a lies in host memory (numpy.ndarray) and out on CUDA device 0 (cupy.ndarray)"
-    refuses(TypeError, lambda: fe.potential(ONE, ONE, Chain(3), out=out), text, "out = out.get()")
+    rejects(TypeError, lambda: fe.potential(ONE, ONE, Chain(3), out=out), text, "out = out.get()")
 
 
 def test_out_that_overlaps_an_input_is_refused_and_the_input_stays():
     memory = np.ones((5, 3))
     a, out = CupyArray(memory[:2]), CupyArray(memory[1:3])
     b = CupyArray(np.ones((2, 3)))
-    refuses(ValueError, lambda: fe.potential(a, b, Chain(3), out=out), "out overlaps a in memory")
-    refuses(ValueError, lambda: fe.potential(b, a, Chain(3), out=out), "out overlaps b in memory")
+    rejects(ValueError, lambda: fe.potential(a, b, Chain(3), out=out), "out overlaps a in memory")
+    rejects(ValueError, lambda: fe.potential(b, a, Chain(3), out=out), "out overlaps b in memory")
     z = CupyArray(memory[:3])
-    refuses(ValueError, lambda: fe.emd_with_logits(z, CupyArray(np.arange(3)), Chain(3), out=z), "out overlaps logits")
+    rejects(ValueError, lambda: fe.emd_with_logits(z, CupyArray(np.arange(3)), Chain(3), out=z), "out overlaps logits")
     np.testing.assert_array_equal(memory, 1.0)
     both = CupyArray(memory[2:4]), CupyArray(memory[3:])
-    refuses(ValueError, lambda: fe.emd_value_and_grad(b, b, Chain(3), wrt="both", out=both), "out[1] overlaps out[0]")
+    rejects(ValueError, lambda: fe.emd_value_and_grad(b, b, Chain(3), wrt="both", out=both), "out[1] overlaps out[0]")
 
 
 @st.composite
@@ -233,4 +233,4 @@ def test_arrays_whose_overlap_is_hard_to_know_are_taken_to_overlap(monkeypatch):
     monkeypatch.setattr(np, "shares_memory", too_hard)
     memory = np.ones((2, 6))
     a, out = CupyArray(memory[:, ::2]), CupyArray(memory[:, 1::2])
-    refuses(ValueError, lambda: fe.potential(a, a, Chain(3), out=out), "out overlaps a")
+    rejects(ValueError, lambda: fe.potential(a, a, Chain(3), out=out), "out overlaps a")

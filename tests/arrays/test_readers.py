@@ -6,7 +6,7 @@ import pytest
 from fastemd.arrays import inputs
 from fastemd.arrays.device import BFLOAT16
 from fastemd.arrays.readers import read
-from tests.exact.test_validation import refuses
+from tests.support.errors import rejects
 from tests.support.fake_backend import machine
 from tests.support.fake_libraries import (
     BRAIN16,
@@ -19,7 +19,7 @@ from tests.support.fake_libraries import (
     NumbaArray,
     TorchDtype,
     TorchTensor,
-    half_made,
+    bfloat16_array,
     state,
 )
 
@@ -93,7 +93,7 @@ def test_stream_is_left_out_of_version_2():
 
 def test_array_by_dlpack_is_made_ready_for_the_legacy_stream():
     read(CapsuleArray(np.ones(3)), "a")
-    assert state.asked == [1]
+    assert state.streams_asked == [1]
 
 
 def test_array_in_managed_memory_is_read_by_dlpack(monkeypatch):
@@ -105,20 +105,20 @@ def test_array_in_managed_memory_is_read_by_dlpack(monkeypatch):
 def test_array_by_dlpack_in_other_memory_is_left_to_others(monkeypatch, kind):
     monkeypatch.setattr(CapsuleArray, "kind", kind)
     assert read(CapsuleArray(np.ones(3)), "a") is None
-    assert state.asked == []
+    assert state.streams_asked == []
 
 
 def test_bfloat16_of_each_library_is_the_one_bfloat16():
     memory = np.zeros(3, np.uint16)
     owners = [
-        half_made(np.zeros(3), "cupy"),
-        half_made(np.zeros(3), "torch"),
+        bfloat16_array(np.zeros(3), "cupy"),
+        bfloat16_array(np.zeros(3), "torch"),
         NumbaArray(memory, dtype=BFLOAT16),
         InterfaceArray(memory, typestr="bfloat16"),
     ]
     for owner in owners:
         assert read(owner, "a").dtype is BFLOAT16
-    refuses(TypeError, lambda: read(InterfaceArray(np.zeros(3, "V2")), "a"), "a", "dtype |V2", "bfloat16")
+    rejects(TypeError, lambda: read(InterfaceArray(np.zeros(3, "V2")), "a"), "a", "dtype |V2", "bfloat16")
 
 
 def test_bfloat16_is_what_other_libraries_call_so():
@@ -187,23 +187,23 @@ def test_jax_array_that_is_spread_over_devices_is_left_to_others(monkeypatch):
     ],
 )
 def test_array_that_cannot_be_read_is_refused_with_a_mend(kind, make, parts):
-    refuses(kind, lambda: read(make(np.ones(3)), "a"), "a", *parts)
+    rejects(kind, lambda: read(make(np.ones(3)), "a"), "a", *parts)
 
 
 @pytest.mark.parametrize("library", MAKERS)
 def test_without_cuda_the_reason_is_told(monkeypatch, library):
-    with machine(monkeypatch, there=False, reason="no driver was found"):
+    with machine(monkeypatch, available=False, reason="no driver was found"):
         owner = MAKERS[library](np.ones(3))
-        refuses(RuntimeError, lambda: read(owner, "b"), "b lies on a CUDA device", "no driver was found", ".get()")
+        rejects(RuntimeError, lambda: read(owner, "b"), "b lies on a CUDA device", "no driver was found", ".get()")
 
 
 @pytest.mark.parametrize("library", MAKERS)
 @pytest.mark.parametrize("pack", [lambda x: [x, x], lambda x: (x,), lambda x: [[x], [x]]])
 def test_list_of_arrays_on_a_device_is_refused(library, pack):
     packed = pack(MAKERS[library](np.ones(3)))
-    refuses(TypeError, lambda: inputs.as_array(packed, "a"), "of arrays on a CUDA device", "torch.stack")
+    rejects(TypeError, lambda: inputs.as_array(packed, "a"), "of arrays on a CUDA device", "torch.stack")
 
 
 def test_array_of_alone_takes_no_array_on_a_device():
     owner = CupyArray(np.ones(3))
-    refuses(TypeError, lambda: inputs.host_array(owner, "cost"), "cost lies on CUDA device 0 (cupy.ndarray)", "get()")
+    rejects(TypeError, lambda: inputs.host_array(owner, "cost"), "cost lies on CUDA device 0 (cupy.ndarray)", "get()")

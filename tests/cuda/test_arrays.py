@@ -1,4 +1,4 @@
-"""Arrays on a device as they lie: strides of any kind, alignment, broadcasting, bfloat16, output, and the same bits."""
+"""Arrays on a device in place: strides of any kind, alignment, broadcasting, bfloat16, `out`, and the same bits."""
 
 import pickle
 
@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 import fastemd as fe
 from fastemd import reference
 from fastemd.spaces import Chain, Ring, Tree
-from tests.support.adapters import face  # noqa: F401  (a fixture)
 from tests.support.fake_libraries import from_bfloat16, to_bfloat16
 from tests.support.kernel_problems import near, potential_slack, sentinels, total_mass, value_slack
 
@@ -21,7 +20,7 @@ SPACES = {
 }
 EVERY_SPACE = pytest.mark.parametrize("kind", SPACES)
 
-# What of a larger array is handed over: every other column, columns and rows backwards, an odd start, columns first.
+# Parts of a larger array: every other column, columns and rows backwards, an odd start, columns first.
 VIEWS = {
     "every other column": (np.s_[:, 1::2], (5, 75)),
     "backwards": (np.s_[::-1, ::-1], (5, 37)),
@@ -33,7 +32,7 @@ VIEWS = {
 
 
 def fresh(space):
-    """The space without what a wing keeps of it: a simulated device forgets its memory."""
+    """Return a copy of a space without its arrays on a device: a simulated device forgets its memory."""
     return pickle.loads(pickle.dumps(space))
 
 
@@ -46,7 +45,7 @@ def pairs(n, rows, dtype, seed=0):
 @EVERY_SPACE
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_histograms_are_read_and_answers_written_where_they_lie(face, kind, view, dtype):  # noqa: F811
+def test_histograms_are_loaded_and_answers_stored_in_place(adapter, kind, view, dtype):
     key, shape = VIEWS[view]
     space, flip = fresh(SPACES[kind]), view == "columns first"
     rows = 1 if view == "one row for all" else 5
@@ -54,114 +53,114 @@ def test_histograms_are_read_and_answers_written_where_they_lie(face, kind, view
     whole = sentinels(shape, dtype)
     (whole.T if flip else whole)[key] = a
     out = sentinels((15, 80), dtype)
-    x, result = face.view(whole, key, flip), face.view(out, np.s_[: 3 * rows : 3, 2:76:2])
-    value, grad = fe.emd_value_and_grad(x, face.view(b), space, rho=2, out=result)
+    x, result = adapter.view(whole, key, flip), adapter.view(out, np.s_[: 3 * rows : 3, 2:76:2])
+    value, grad = fe.emd_value_and_grad(x, adapter.view(b), space, rho=2, out=result)
     assert grad is result
     expected_value, expected = reference.emd_value_and_grad(a, b, space, rho=2)
-    near(face.back(value), expected_value, value_slack(space, total_mass(a, b), 2))
-    written = face.back(result.base).copy()
+    near(adapter.to_host(value), expected_value, value_slack(space, total_mass(a, b), 2))
+    written = adapter.to_host(result.base).copy()
     near(written[: 3 * rows : 3, 2:76:2], expected, potential_slack(space, a, b, 2))
     written[: 3 * rows : 3, 2:76:2] = -77
     assert (written == -77).all()
 
 
 @EVERY_SPACE
-def test_bfloat16_is_read_exactly_and_rounded_once(face, kind):  # noqa: F811
+def test_bfloat16_is_loaded_exactly_and_rounded_once(adapter, kind):
     space = fresh(SPACES[kind])
     a, b = pairs(37, 3, np.float64)
     expected = reference.emd_value_and_grad(a, b, space, rho=2)
-    found = fe.emd_value_and_grad(face.halves(a), face.halves(b), space, rho=2)
+    found = fe.emd_value_and_grad(adapter.to_bfloat16(a), adapter.to_bfloat16(b), space, rho=2)
     slack = value_slack(space, total_mass(a, b), 2), potential_slack(space, a, b, 2)
     for answer, exact, within in zip(found, expected, slack, strict=True):
         low, high = (from_bfloat16(to_bfloat16((exact + off).astype(np.float32))) for off in (-within, within))
-        half = face.from_halves(answer)
+        half = adapter.from_bfloat16(answer)
         assert ((low <= half) & (half <= high)).all()
 
 
 @EVERY_SPACE
 @settings(max_examples=10)
 @given(seed=st.integers(0, 99), rho=st.sampled_from([1, 2, 1.5]))
-def test_row_has_the_same_bits_whatever_rows_stand_beside_it(face, kind, seed, rho):  # noqa: F811
+def test_row_has_the_same_bits_whatever_rows_stand_beside_it(adapter, kind, seed, rho):
     space = fresh(SPACES[kind])
     rng = np.random.default_rng(seed)
     a, b = rng.dirichlet(np.ones(37), 7), rng.dirichlet(np.ones(37), 7)
-    value, grad = face.emd_value_and_grad(a, b, space, rho=rho)
-    again, grad_again = face.emd_value_and_grad(a, b, space, rho=rho)
+    value, grad = adapter.emd_value_and_grad(a, b, space, rho=rho)
+    again, grad_again = adapter.emd_value_and_grad(a, b, space, rho=rho)
     np.testing.assert_array_equal(value, again)
     np.testing.assert_array_equal(grad, grad_again)
-    one, grad_one = face.emd_value_and_grad(a[3], b[3], space, rho=rho)
+    one, grad_one = adapter.emd_value_and_grad(a[3], b[3], space, rho=rho)
     assert one == value[3]
     np.testing.assert_array_equal(grad_one, grad[3])
 
 
 @EVERY_SPACE
-def test_inputs_stay_as_they_are(face, kind):  # noqa: F811
+def test_inputs_stay_as_they_are(adapter, kind):
     a, b = pairs(37, 3, np.float32)
-    x, y = face.there(a.copy()), face.there(b.copy())
+    x, y = adapter.to_device(a.copy()), adapter.to_device(b.copy())
     fe.emd_value_and_grad(x, y, fresh(SPACES[kind]))
-    np.testing.assert_array_equal(face.back(x), a)
-    np.testing.assert_array_equal(face.back(y), b)
+    np.testing.assert_array_equal(adapter.to_host(x), a)
+    np.testing.assert_array_equal(adapter.to_host(y), b)
 
 
 @pytest.mark.parametrize("shapes", [((3, 1), (1, 4)), ((4, 1, 2), (3, 1)), ((2, 1, 3, 1), (4, 1, 2)), ((), (5,))])
-def test_leading_axes_broadcast_without_a_copy(face, shapes):  # noqa: F811
+def test_leading_axes_broadcast_without_a_copy(adapter, shapes):
     space = Chain(9)
     rng = np.random.default_rng(1)
     row = rng.integers(0, 9, 9).astype(np.float32)
     a, b = (rng.permuted(np.broadcast_to(row, (*shape, 9)), axis=-1) for shape in shapes)
-    value, grad = face.emd_value_and_grad(a, b, space)
+    value, grad = adapter.emd_value_and_grad(a, b, space)
     expected_value, expected = reference.emd_value_and_grad(a, b, space)
     near(value, expected_value, value_slack(space, total_mass(a, b), 1))
     near(grad, expected, potential_slack(space, a, b, 1))
 
 
 @pytest.mark.parametrize("classes", ["int8", "uint8", "int16", "int32", "uint32", "int64", "uint64"])
-def test_classes_are_read_in_every_integer_dtype(face, classes):  # noqa: F811
+def test_classes_are_loaded_in_every_integer_dtype(adapter, classes):
     logits = np.random.default_rng(2).normal(size=(4, 11)).astype(np.float32)
     target = np.array([0, 10, 3, 7], classes)
-    value, _ = face.emd_with_logits(logits, target, Chain(11), rho=2)
+    value, _ = adapter.emd_with_logits(logits, target, Chain(11), rho=2)
     near(value, reference.emd_with_logits(logits, target, Chain(11), rho=2)[0], value_slack(Chain(11), 1.0, 2))
 
 
 @EVERY_SPACE
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0, 0.5])
 @pytest.mark.parametrize("where", ["a", "b"])
-def test_bad_row_alone_is_answered_with_nan(face, kind, bad, where):  # noqa: F811
+def test_bad_row_alone_is_answered_with_nan(adapter, kind, bad, where):
     space = fresh(SPACES[kind])
     a, b = pairs(37, 4, np.float32)
     (a if where == "a" else b)[2, 35] += np.float32(bad) if bad != -1.0 else np.float32(-100.0)
-    value, grad = face.emd_value_and_grad(a, b, space, check=False)
+    value, grad = adapter.emd_value_and_grad(a, b, space, check=False)
     expected_value, expected = reference.emd_value_and_grad(np.delete(a, 2, 0), np.delete(b, 2, 0), space)
     assert np.isnan(value[2])
     assert np.isnan(grad[2]).all()
     near(np.delete(value, 2), expected_value, value_slack(space, total_mass(a[:2], b[:2]), 1))
     near(np.delete(grad, 2, 0), expected, potential_slack(space, np.delete(a, 2, 0), np.delete(b, 2, 0), 1))
-    assert np.isnan(face.flow(a, b, space, check=False)[2]).all()
+    assert np.isnan(adapter.flow(a, b, space, check=False)[2]).all()
 
 
-def test_bad_logits_and_targets_are_answered_with_nan(face):  # noqa: F811
+def test_bad_logits_and_targets_are_answered_with_nan(adapter):
     space, logits = Chain(5), np.zeros((6, 5), np.float32)
     logits[1, 3], logits[2, 0], logits[3] = np.nan, np.inf, -np.inf
-    value, grad = face.emd_with_logits(logits, np.array([0, 0, 0, 0, 5, -1]), space, check=False)
+    value, grad = adapter.emd_with_logits(logits, np.array([0, 0, 0, 0, 5, -1]), space, check=False)
     np.testing.assert_array_equal(np.isnan(value), [False, True, True, True, True, True])
     np.testing.assert_array_equal(np.isnan(grad).all(axis=1), np.isnan(value))
 
 
 @pytest.mark.parametrize("policy", ["equal", "normalize"])
-def test_bad_row_raises_the_words_of_the_cpu(face, policy):  # noqa: F811
+def test_bad_row_raises_the_message_of_the_cpu(adapter, policy):
     a, b = pairs(6, 3, np.float32)
     a[1, 4] = np.nan
     with pytest.raises(ValueError) as on_the_cpu:
         fe.emd(a, b, Chain(6), mass=policy)
     with pytest.raises(ValueError) as on_the_device:
-        face.emd(a, b, Chain(6), mass=policy)
+        adapter.emd(a, b, Chain(6), mass=policy)
     assert str(on_the_device.value) == str(on_the_cpu.value)
 
 
-def test_unequal_masses_raise_the_words_of_the_cpu(face):  # noqa: F811
+def test_unequal_masses_raise_the_message_of_the_cpu(adapter):
     a, b = np.eye(3, dtype=np.float32), 2 * np.eye(3, dtype=np.float32)
     with pytest.raises(ValueError) as on_the_cpu:
         fe.emd(a, b, Ring(3))
     with pytest.raises(ValueError) as on_the_device:
-        face.emd(a, b, Ring(3))
+        adapter.emd(a, b, Ring(3))
     assert str(on_the_device.value) == str(on_the_cpu.value)

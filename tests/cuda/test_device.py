@@ -6,6 +6,7 @@ import pytest
 import fastemd as fe
 from fastemd import reference
 from fastemd.spaces import Chain, Ring, Tree
+from tests.support.devices import caterpillar
 from tests.support.gpu import obstacle
 from tests.support.kernel_problems import near, potential_slack, total_mass, value_slack
 
@@ -23,21 +24,6 @@ def cuda():
     return cuda
 
 
-@pytest.fixture(scope="module")
-def torch():
-    """torch, if it was built for CUDA."""
-    torch = pytest.importorskip("torch", reason="torch is not installed")
-    if not torch.cuda.is_available():
-        pytest.skip("this torch was not built for CUDA")
-    return torch
-
-
-@pytest.fixture(scope="module")
-def cupy():
-    """The module cupy, if it is installed."""
-    return pytest.importorskip("cupy", reason="cupy is not installed")
-
-
 def rows_of(rows, n, dtype=np.float32, seed=0):
     a = np.random.default_rng(seed).integers(0, 9, (rows, n)).astype(dtype)
     return a, np.ascontiguousarray(a[:, ::-1])
@@ -46,11 +32,6 @@ def rows_of(rows, n, dtype=np.float32, seed=0):
 def ternary(nodes):
     v = np.arange(nodes)
     return Tree(np.where(v, (v - 1) // 3, -1), np.ones(nodes))
-
-
-def caterpillar(nodes):
-    v = np.arange(nodes)
-    return Tree(np.maximum(np.where(v % 2, v - 1, v - 2), -1), np.ones(nodes))
 
 
 LARGE = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastemd as fe
-from tests.cuda.test_device import caterpillar, cupy, torch  # noqa: F401  (fixtures)
+from tests.support.devices import caterpillar
 from tests.support.gpu import obstacle
 from tests.support.sinkhorn_problems import AGREED
 
@@ -25,13 +25,13 @@ def squared(n, seed=1):
     return ((points[:, None] - points) ** 2).sum(axis=-1) / 2
 
 
-def on(torch, *arrays):  # noqa: F811
+def on(torch, *arrays):
     return tuple(torch.from_numpy(x).cuda() for x in arrays)
 
 
 @pytest.mark.parametrize(("dtype", "atol"), [("float32", 2e-5), ("float64", AGREED)])
 @pytest.mark.parametrize("method", ["scaling", "log"])
-def test_batch_on_a_matrix_is_answered_as_on_the_cpu(torch, dtype, atol, method):  # noqa: F811
+def test_batch_on_a_matrix_is_answered_as_on_the_cpu(torch, dtype, atol, method):
     a, b = rows_of(1024, 1000, dtype)
     options = {"reg": 0.05, "method": method, "mass": "normalize"}
     found = fe.sinkhorn(*on(torch, a, b), squared(1000), **options)
@@ -42,7 +42,7 @@ def test_batch_on_a_matrix_is_answered_as_on_the_cpu(torch, dtype, atol, method)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_exponentials_of_a_cost_far_above_reg_are_answered_as_on_the_cpu(torch, dtype):  # noqa: F811
+def test_exponentials_of_a_cost_far_above_reg_are_answered_as_on_the_cpu(torch, dtype):
     a, b = rows_of(40, 300, dtype)
     options = {"reg": 1e-3, "epsilon_scaling": True, "tol": 1e-4, "mass": "normalize"}
     found = fe.sinkhorn(*on(torch, a, b), squared(300), **options)
@@ -63,7 +63,7 @@ SPACES = {
 
 @pytest.mark.filterwarnings("ignore::fastemd.SinkhornWarning")
 @pytest.mark.parametrize("case", SPACES)
-def test_large_spaces_and_batches_are_answered_as_on_the_cpu(torch, case):  # noqa: F811
+def test_large_spaces_and_batches_are_answered_as_on_the_cpu(torch, case):
     make, rows, reg = SPACES[case]
     space = make()
     a, b = rows_of(rows, space.n)
@@ -81,20 +81,20 @@ def test_large_spaces_and_batches_are_answered_as_on_the_cpu(torch, case):  # no
     "make", [lambda: squared(100), lambda: fe.Chain(100), lambda: fe.Ring(100), lambda: fe.Tree.imagenet("1k")]
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_every_run_and_batch_gives_the_same_bits(torch, make, dtype):  # noqa: F811
-    ground = make()
-    n = ground.n if isinstance(ground, fe.Chain | fe.Ring | fe.Tree) else 100
+def test_every_run_and_batch_gives_the_same_bits(torch, make, dtype):
+    cost = make()
+    n = cost.n if isinstance(cost, fe.Chain | fe.Ring | fe.Tree) else 100
     x, y = on(torch, *rows_of(77, n, dtype))
-    options = {"reg": 0.1 if n == 100 and not isinstance(ground, fe.Chain | fe.Ring) else 5.0, "mass": "normalize"}
+    options = {"reg": 0.1 if n == 100 and not isinstance(cost, fe.Chain | fe.Ring) else 5.0, "mass": "normalize"}
     options |= {"tol": 1e-3, "check": False, "max_iter": 60}
-    whole = fe.sinkhorn(x, y, ground, **options)
-    for again in (fe.sinkhorn(x, y, ground, **options), fe.sinkhorn(x[7:30], y[7:30], ground, **options)):
+    whole = fe.sinkhorn(x, y, cost, **options)
+    for again in (fe.sinkhorn(x, y, cost, **options), fe.sinkhorn(x[7:30], y[7:30], cost, **options)):
         part = slice(None) if len(again.value) == 77 else slice(7, 30)
         for name in ("value", "regularised_value", "grad_a", "grad_b", "n_iter", "marginal_error"):
             assert torch.equal(getattr(again, name), getattr(whole, name)[part])
 
 
-def test_nothing_waits_for_the_device_without_check(torch):  # noqa: F811
+def test_nothing_waits_for_the_device_without_check(torch):
     space, side = fe.Chain(200), torch.cuda.Stream()
     a, b = rows_of(64, 200, np.float32)
     x, y = on(torch, a, b)
@@ -110,7 +110,7 @@ def test_nothing_waits_for_the_device_without_check(torch):  # noqa: F811
     )
 
 
-def test_torch_captures_a_graph_on_a_space_after_one_call(torch):  # noqa: F811
+def test_torch_captures_a_graph_on_a_space_after_one_call(torch):
     space = fe.Tree.imagenet("1k")
     a, b = rows_of(16, space.n, np.float32)
     x, y = on(torch, a, b)
@@ -126,7 +126,7 @@ def test_torch_captures_a_graph_on_a_space_after_one_call(torch):  # noqa: F811
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-def test_answers_of_torch_tensors_are_tensors_beside_them(torch, dtype):  # noqa: F811
+def test_answers_of_torch_tensors_are_tensors_beside_them(torch, dtype):
     kind = getattr(torch, dtype)
     a, b = (x.to(kind) for x in on(torch, *rows_of(5, 20)))
     found = fe.sinkhorn(a, b, torch.from_numpy(squared(20)).cuda(), reg=0.2, mass="normalize", plan=True)
@@ -137,14 +137,14 @@ def test_answers_of_torch_tensors_are_tensors_beside_them(torch, dtype):  # noqa
     assert apart.value.abs().max().item() < 1e-5 and apart.converged.all().item()
 
 
-def test_answers_of_cupy_arrays_are_cupy_arrays(cupy):  # noqa: F811
+def test_answers_of_cupy_arrays_are_cupy_arrays(cupy):
     a, b = rows_of(5, 20)
     found = fe.sinkhorn(cupy.asarray(a), cupy.asarray(b), cupy.asarray(squared(20)), reg=0.2, plan=True)
     assert all(isinstance(x, cupy.ndarray) for x in (found.value, found.plan, found.converged))
     np.testing.assert_allclose(found.value.get(), fe.sinkhorn(a, b, squared(20), reg=0.2).value, rtol=0, atol=AGREED)
 
 
-def test_plans_of_many_rows_have_their_marginals(torch):  # noqa: F811
+def test_plans_of_many_rows_have_their_marginals(torch):
     a, b = rows_of(500, 200)
     found = fe.sinkhorn(*on(torch, a, b), squared(200), reg=0.1, plan=True)
     off = (found.plan.sum(2).cpu().numpy() - a, found.plan.sum(1).cpu().numpy() - b)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastemd as fe
+from tests.support.sinkhorn_problems import AGREED, rounding
 
 A, B = np.array([0.5, 0.5, 0.0]), np.array([0.0, 0.5, 0.5])
 COST = fe.Chain(3).cost_matrix()
@@ -103,8 +104,8 @@ def test_bad_rows_are_nan_without_check_and_leave_others_alone(function):
     np.testing.assert_array_equal(np.isnan(result.value), [False, True, True, True, False])
     np.testing.assert_array_equal(result.converged, [True, False, False, False, True])
     assert np.isnan(result.grad_a[1:4]).all() and np.isnan(result.grad_b[1:4]).all()
-    np.testing.assert_allclose(result.value[[0, 4]], good.value, rtol=0, atol=1e-14)
-    np.testing.assert_allclose(result.grad_a[[0, 4]], [good.grad_a] * 2, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(result.value[[0, 4]], good.value, rtol=0, atol=AGREED)
+    np.testing.assert_allclose(result.grad_a[[0, 4]], [good.grad_a] * 2, rtol=0, atol=AGREED)
 
 
 @pytest.mark.parametrize(
@@ -210,12 +211,13 @@ def test_count_of_failed_rows_is_that_of_the_flags():
     rng = np.random.default_rng(2)
     a = rng.dirichlet(np.ones(12), 30)
     b = rng.dirichlet(np.ones(12), 30)
+    easy = np.arange(30) % 3 == 0
+    b[easy] = np.eye(12)[3]  # one plan has these marginals, and the first iteration finds it
     with pytest.warns(fe.SinkhornWarning) as caught:
-        result = fe.sinkhorn(a, b, fe.Chain(12), reg=1.0, max_iter=20, tol=1e-7)
-    failed = np.count_nonzero(~result.converged)
-    assert 0 < failed < 30
-    assert str(caught[0].message).startswith(f"{failed} of 30 rows did not converge")
-    assert np.all(result.n_iter[~result.converged] == 20) and np.all(result.n_iter[result.converged] <= 20)
+        result = fe.sinkhorn(a, b, fe.Chain(12), reg=1.0, max_iter=20, tol=rounding(12))
+    np.testing.assert_array_equal(result.converged, easy)
+    assert str(caught[0].message).startswith("20 of 30 rows did not converge")
+    assert np.all(result.n_iter[~easy] == 20) and np.all(result.n_iter[easy] <= 20)
 
 
 @pytest.mark.parametrize(("dtype", "spread"), [("float32", 40.0), ("float64", 290.0)])

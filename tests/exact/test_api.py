@@ -9,9 +9,11 @@ import fastemd as fe
 from fastemd import reference
 from fastemd.spaces import Chain, Ring, Tree
 from tests.support.kernel_problems import (
+    POLICIES,
     answer_dtype,
     calls,
     exponents,
+    gradient_scale,
     moved,
     near,
     potential_slack,
@@ -20,15 +22,7 @@ from tests.support.kernel_problems import (
     value_slack,
 )
 
-POLICIES = ("equal", "normalize", "root")
 KINDS = pytest.mark.parametrize("kind", [Chain, Ring, Tree])
-
-
-def gradient_scale(a, b, mass):
-    """What the chain rule multiplies a potential by under "normalize": at most 1 / the smaller mass."""
-    if mass != "normalize":
-        return 1.0
-    return 2.0 / min(x.sum(axis=-1, dtype=np.float64).min() for x in (a, b))
 
 
 @KINDS

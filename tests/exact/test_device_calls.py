@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import fastemd as fe
 from fastemd import reference
 from fastemd.spaces import Chain, Ring, Tree
-from tests.exact.test_validation import refuses
+from tests.support.errors import rejects
 from tests.support.fake_backend import machine
 from tests.support.fake_libraries import (
     ANSWERS,
@@ -16,8 +16,8 @@ from tests.support.fake_libraries import (
     CupyArray,
     NumbaArray,
     TorchTensor,
+    bfloat16_array,
     from_bfloat16,
-    half_made,
     host,
     state,
 )
@@ -107,7 +107,7 @@ def test_logits_with_classes_of_any_width_or_with_histograms(data, library, rho,
 @given(data=st.data(), rho=exponents)
 def test_bfloat16_comes_in_and_goes_out(library, data, rho):
     space, a, b, _ = data.draw(calls(dtype="float16"))
-    x, y = half_made(a, library), half_made(b, library)
+    x, y = bfloat16_array(a, library), bfloat16_array(b, library)
     read_a, read_b = from_bfloat16(x.memory), from_bfloat16(y.memory)
     value, grad = fe.emd_value_and_grad(x, y, space, rho=rho, mass="normalize", check=False)
     expected_value, expected = reference.emd_value_and_grad(
@@ -116,7 +116,7 @@ def test_bfloat16_comes_in_and_goes_out(library, data, rho):
     assert value.dtype is x.dtype
     assert grad.dtype is x.dtype
     for got, wanted in ((value, expected_value), (grad, expected)):
-        np.testing.assert_array_equal(host(got), from_bfloat16(half_made(wanted, library).memory))
+        np.testing.assert_array_equal(host(got), from_bfloat16(bfloat16_array(wanted, library).memory))
 
 
 def test_answer_to_one_pair_is_an_array_without_axes():
@@ -203,7 +203,7 @@ def test_bad_logits_are_named_as_they_are_in_host_memory(library):
 
 
 def test_bad_bfloat16_is_named():
-    a, b = half_made(np.array([[1.0, np.nan]]), "torch"), half_made(np.array([[0.5, 0.5]]), "torch")
+    a, b = bfloat16_array(np.array([[1.0, np.nan]]), "torch"), bfloat16_array(np.array([[0.5, 0.5]]), "torch")
     assert "a[0, 1] is nan (row 0, bin 1)" in message(fe.emd, a, b, Chain(2))
     value, grad = fe.emd_value_and_grad(a, b, Chain(2), check=False)
     assert np.isnan(host(value)).all()
@@ -214,23 +214,23 @@ def test_unchecked_call_reads_nothing_back(monkeypatch, devices):
     def refuse(_):
         raise AssertionError("the host has read an array")
 
-    devices.settled.clear()
+    devices.synchronized.clear()
     with monkeypatch.context() as patch:
         patch.setattr("fastemd.arrays.driver.to_host", refuse)
         a = CupyArray(np.array([[1.0, np.nan], [1.0, 0.0]]))
         value, grad = fe.emd_value_and_grad(a, CupyArray(np.array([0.0, 1.0])), Chain(2), check=False)
         fe.emd_value_and_grad(a, a, Chain(2), check=False, wrt="both", out=(grad, CupyArray(np.ones((2, 2)))))
         fe.emd_with_logits(a, CupyArray(np.array([0, 9])), Chain(2), check=False)
-    assert devices.settled == []
+    assert devices.synchronized == []
     np.testing.assert_array_equal(value.memory, [np.nan, 1.0])
 
 
 def test_kernel_on_borrowed_memory_is_waited_for_lest_its_lender_uses_it_anew(devices):
-    devices.settled.clear()
+    devices.synchronized.clear()
     for library in MAKERS:
         fe.emd(MAKERS[library](np.ones(2), 1), MAKERS[library](np.ones(2), 1), Chain(2), check=False)
-    assert devices.settled == [(1, 1)] * 3  # capsules, old capsules, jax
-    devices.settled.clear()
+    assert devices.synchronized == [(1, 1)] * 3  # capsules, old capsules, jax
+    devices.synchronized.clear()
 
 
 # --- Out of memory, and what stays in host memory ---------------------------------------------------------------------
@@ -239,13 +239,13 @@ def test_kernel_on_borrowed_memory_is_waited_for_lest_its_lender_uses_it_anew(de
 @pytest.mark.parametrize("library", ["cupy", "torch", "numba", "tensors"])
 def test_want_of_memory_is_told_with_the_size_and_the_next_call_is_answered(library):
     x = MAKERS[library](np.ones((500, 3), np.float32), 1)
-    state.left = 3000
+    state.bytes_left = 3000
     with pytest.raises(MemoryError) as error:
         fe.potential(x, x, Chain(3))
     for part in ("CUDA device 1", "6,000 bytes", "5.59e-06 GiB", "(500, 3), float32", "Needed: ", "out="):
         assert part in str(error.value)
     assert type(error.value) is MemoryError
-    state.left = None
+    state.bytes_left = None
     assert fe.potential(x, x, Chain(3)).shape == (500, 3)
 
 
@@ -271,7 +271,7 @@ def test_other_errors_of_a_library_go_through_as_they_are(monkeypatch):
 )
 def test_plan_is_for_host_memory(library, mend):
     x = MAKERS[library](np.ones(3))
-    refuses(TypeError, lambda: fe.plan(x, x, Chain(3)), "a lies on CUDA device 0", "scipy", mend)
+    rejects(TypeError, lambda: fe.plan(x, x, Chain(3)), "a lies on CUDA device 0", "scipy", mend)
 
 
 def test_check_reads_arrays_on_a_device_and_has_nothing_to_say_about_good_ones():

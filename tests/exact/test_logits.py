@@ -12,33 +12,13 @@ from fastemd.spaces import Chain, Ring, Tree
 from tests.support.kernel_problems import (
     FLOATS,
     exponents,
+    logit_calls,
     moved,
     near,
     potential_slack,
     sentinels,
-    spaces,
     value_slack,
 )
-
-BATCHES = (((), ()), ((1,), ()), ((11,), (11,)), ((), (9,)), ((3, 1), (1, 4)), ((2, 3), (3,)), ((2, 1, 3), (4, 1)))
-
-
-@st.composite
-def logit_calls(draw, soft):
-    """A space, logits of a few sizes with some at -inf, and classes or histograms of mass 1."""
-    space = draw(spaces())
-    rng = np.random.default_rng(draw(st.integers(0, 1000)))
-    shape, target_shape = draw(st.sampled_from(BATCHES))
-    dtype = draw(st.sampled_from(FLOATS))
-    logits = draw(st.sampled_from([0.0, 1.0, 30.0, 4000.0])) * rng.standard_normal((*shape, space.n))
-    if draw(st.booleans()):
-        logits[..., 1:] = np.where(rng.random(logits[..., 1:].shape) < 0.3, -np.inf, logits[..., 1:])
-    target = rng.integers(0, space.n, target_shape)
-    if soft:
-        smoothing = draw(st.sampled_from([0.0, 0.125, 1.0]))
-        target = (1 - smoothing) * np.eye(space.n)[target] + smoothing * rng.dirichlet(np.ones(space.n), target_shape)
-        target = target.astype(dtype)
-    return space, logits.astype(dtype), target
 
 
 @pytest.mark.parametrize("soft", [False, True])

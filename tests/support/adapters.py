@@ -1,7 +1,7 @@
-"""The public functions with arrays on a device: numbers are sent there, and answers fetched back.
+"""The public functions on a device, called with numpy arrays: an adapter copies them to the device and answers back.
 
-The CUDA wing is proved twice by the same tests: in numba's simulator, with small blocks, and on a device where there
-is one (the marker `gpu`).
+The same tests prove the CUDA backend twice: in numba's simulator, with small blocks, and on a device where there is
+one (the marker `gpu`).
 """
 
 import contextlib
@@ -17,58 +17,60 @@ from tests.support.gpu import obstacle
 
 
 class View:
-    """Part of an array on a device, as a library that nobody has heard of would hand it over."""
+    """Part of an array on a device, as an unknown library hands it over: by the CUDA array interface."""
 
     def __init__(self, base, words):
         self.base, self.__cuda_array_interface__ = base, words
 
 
-class Face:
+class Adapter:
     """The functions of fastemd, called with numpy arrays, computed on a device.
 
-    `there` sends a numpy array to the device, `back` fetches one; `address` tells where an array lies there,
-    and `bits` fetches one of bfloat16 as the uint16 that it is in memory.
+    `to_device` copies a numpy array to the device and `to_host` copies one back; `address` is the address of an array
+    on the device, and `bits` copies an array of bfloat16 to the host as uint16.
     """
 
-    def __init__(self, there, back, address, bits):
-        self.there, self.back, self.address, self.bits = there, back, address, bits
+    def __init__(self, to_device, to_host, address, bits):
+        self.to_device, self.to_host, self.address, self.bits = to_device, to_host, address, bits
 
     def view(self, x, key=(), flip=False):
-        """The entries `key` of an array on the device (transposed, where `flip` says so), as they lie in it."""
-        base, part = self.there(x), (x.T if flip else x)[key]
+        """The entries `key` of an array on the device (of its transpose under `flip`), with their strides."""
+        base, part = self.to_device(x), (x.T if flip else x)[key]
         offset = part.__array_interface__["data"][0] - x.__array_interface__["data"][0]
         words = {"shape": part.shape, "strides": part.strides, "typestr": part.dtype.str, "version": 3, "stream": None}
         return View(base, words | {"data": (self.address(base) + offset, False)})
 
-    def halves(self, x):
+    def to_bfloat16(self, x):
         """Numbers as an array of bfloat16 on the device."""
         view = self.view(to_bfloat16(x))
         view.__cuda_array_interface__["typestr"], view.dtype = "<V2", "bfloat16"
         return view
 
-    def from_halves(self, array):
-        """The numbers of an array of bfloat16, which lie in numba's as uint16."""
+    def from_bfloat16(self, array):
+        """The numbers of an array of bfloat16 on the device."""
         return from_bfloat16(self.bits(array))
 
-    def sent(self, x):
+    def argument(self, x):
+        """An argument of a call, its numpy arrays on the device."""
         if isinstance(x, tuple | list) and any(isinstance(part, np.ndarray) for part in x):
-            return tuple(map(self.sent, x))
-        return self.there(x) if isinstance(x, np.ndarray) else x
+            return tuple(map(self.argument, x))
+        return self.to_device(x) if isinstance(x, np.ndarray) else x
 
-    def fetched(self, x):
+    def answer(self, x):
+        """An answer of a call, its arrays on the host."""
         if dataclasses.is_dataclass(x):
-            return dataclasses.replace(x, **{name: self.fetched(value) for name, value in vars(x).items()})
+            return dataclasses.replace(x, **{name: self.answer(value) for name, value in vars(x).items()})
         if x is None or isinstance(x, str):
             return x
-        return tuple(map(self.fetched, x)) if isinstance(x, tuple) else self.back(x)
+        return tuple(map(self.answer, x)) if isinstance(x, tuple) else self.to_host(x)
 
     def __getattr__(self, name):
         function = getattr(fe, name)
 
         def call(x, y, *positional, **keywords):
-            keywords = {key: self.sent(value) for key, value in keywords.items()}
-            answer = function(self.sent(np.asarray(x)), self.sent(np.asarray(y)), *positional, **keywords)
-            return self.fetched(answer)
+            keywords = {key: self.argument(value) for key, value in keywords.items()}
+            x, y = self.to_device(np.asarray(x)), self.to_device(np.asarray(y))
+            return self.answer(function(x, y, *positional, **keywords))
 
         return call
 
@@ -78,7 +80,7 @@ def simulated():
     """A device in the simulator, whose arrays look like cupy's."""
     with pytest.MonkeyPatch.context() as monkeypatch, fake_libraries.installed(monkeypatch):
         simulator.install(monkeypatch)
-        yield Face(
+        yield Adapter(
             fake_libraries.CupyArray,
             fake_libraries.host,
             lambda array: array.memory.__array_interface__["data"][0],
@@ -91,21 +93,21 @@ def real():
     """The first CUDA device, with numba's own arrays."""
     from fastemd.cuda.primitives.intrinsics import cuda
 
-    def fetched(array):
+    def to_host(array):
         return array.copy_to_host()
 
-    yield Face(cuda.to_device, fetched, lambda array: array.__cuda_array_interface__["data"][0], fetched)
+    yield Adapter(cuda.to_device, to_host, lambda array: array.__cuda_array_interface__["data"][0], to_host)
 
 
-FACES = {"simulator": simulated, "gpu": real}
+ADAPTERS = {"simulator": simulated, "gpu": real}
 
 
 @pytest.fixture(scope="module", params=["simulator", pytest.param("gpu", marks=pytest.mark.gpu)])
-def face(request):
+def adapter(request):
     """The public functions on a simulated and on a real device."""
     if request.param == "gpu" and obstacle():
         pytest.skip(f"needs a CUDA device: {obstacle()}")
     if request.param == "simulator" and not obstacle():
         pytest.skip("numba simulates a device only where there is none")
-    with FACES[request.param]() as found:
-        yield found
+    with ADAPTERS[request.param]() as adapter:
+        yield adapter

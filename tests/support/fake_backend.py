@@ -23,7 +23,7 @@ class Reason(SimpleNamespace):
     """Whether there is CUDA, and if not, why."""
 
     def __bool__(self):
-        return self.there
+        return self.available
 
 
 class OutOfMemory(Exception):
@@ -97,14 +97,14 @@ def solve(problem, kernel, flags, values, out):
 
 
 @contextlib.contextmanager
-def machine(monkeypatch, there=True, reason="", compute=solve):
-    """A machine with the stand-in libraries, two CUDA devices (unless not `there`), and what `compute`s on them."""
+def machine(monkeypatch, available=True, reason="", compute=solve):
+    """A machine with the stand-in libraries and, if CUDA is `available`, two devices on which `compute` answers."""
     with installed(monkeypatch) as libraries:
         driver = SimpleNamespace(device_of=libraries.device_of, device_count=lambda: DEVICES, empty=empty)
         driver.to_host = lambda array: read(array).copy()
-        driver.synchronize = lambda device, stream: libraries.settled.append((device, stream))
+        driver.synchronize = lambda device, stream: libraries.synchronized.append((device, stream))
         monkeypatch.setattr(arrays, "driver", driver, raising=False)
-        monkeypatch.setattr(availability, "is_available", lambda: Reason(there=there, reason=reason))
+        monkeypatch.setattr(availability, "is_available", lambda: Reason(available=available, reason=reason))
         backend = SimpleNamespace(solve=compute)
         monkeypatch.setattr(call, "_backend", lambda on_device: backend if on_device else cpu)
         readers._usable_devices.clear()

@@ -29,19 +29,19 @@ def from_bfloat16(bits):
 
 
 class State:
-    """What the libraries believe: the streams, how much memory is left, and where each array lies."""
+    """What the libraries know: streams, memory that is left, the memory of each array, and what they were asked for."""
 
     def __init__(self):
         self.cupy_device = 0
         self.streams = {"cupy": {}, "torch": {}}
-        self.left = None
+        self.bytes_left = None
         self.memory = []
-        self.asked = []
-        self.settled = []
+        self.streams_asked = []
+        self.synchronized = []
 
     def take(self, memory, device, error=None):
         """Note that memory lies on a device; raise `error` where there is not so much left."""
-        if self.left is not None and memory.nbytes > self.left:
+        if self.bytes_left is not None and memory.nbytes > self.bytes_left:
             raise error
         base = memory.base if isinstance(memory.base, np.ndarray) else memory
         self.memory.append((base, memory.__array_interface__["data"][0], memory.nbytes, device))
@@ -250,7 +250,7 @@ class CapsuleArray(Base):
         return self.kind, self.ordinal
 
     def __dlpack__(self, *, stream=None, max_version=None):
-        state.asked.append(stream)
+        state.streams_asked.append(stream)
         return self.memory.__dlpack__(max_version=max_version)
 
 
@@ -258,7 +258,7 @@ class OldCapsuleArray(CapsuleArray):
     """One whose library is older than DLPack 1."""
 
     def __dlpack__(self, stream=None):
-        state.asked.append(stream)
+        state.streams_asked.append(stream)
         return at(self.address, self.shape, self.memory.strides, self.memory.dtype).__dlpack__()
 
 
@@ -270,9 +270,9 @@ class JaxArray(CapsuleArray):
         raise AssertionError("jax's interface does not wait for what is being computed")
 
 
-def jax_from_dlpack(lent):
-    imported = dlpack.import_array(lent, 5)
-    kind, device = lent.__dlpack_device__()
+def jax_from_dlpack(exported):
+    imported = dlpack.import_array(exported, 5)
+    kind, device = exported.__dlpack_device__()
     assert kind == dlpack.CUDA
     word = {"bfloat": np.uint16, "bool": bool}.get(imported.kind, f"{imported.kind}{imported.bits}")
     memory = at(imported.address, imported.shape, None, np.dtype(word))
@@ -311,7 +311,7 @@ MAKERS = {
 ANSWERS = {"cupy": CupyArray, "torch": TorchTensor, "jax": JaxArray}  # others are answered by numba's arrays
 
 
-def half_made(x, package):
+def bfloat16_array(x, package):
     """Numbers as an array of bfloat16 of a library."""
     if package == "cupy":
         return CupyArray(to_bfloat16(x), dtype=BRAIN16)

@@ -8,6 +8,7 @@ from fastemd.spaces import Chain, Ring, Tree
 from tests.support.strategies import chains, histogram_pair, rings, trees
 from tests.support.tolerance import tolerance
 
+POLICIES = ("equal", "normalize", "root")
 FLOATS = ("float16", "float32", "float64")
 INTEGERS = ("int8", "uint8", "int32", "uint16", "int64", "uint64")
 
@@ -27,6 +28,16 @@ BATCHES = (
     ((2, 3), (2, 3)),
     ((2, 1, 3), (4, 1)),
     ((2, 3), ()),
+)
+# The same of logits and of their target.
+LOGIT_BATCHES = (
+    ((), ()),
+    ((1,), ()),
+    ((11,), (11,)),
+    ((), (9,)),
+    ((3, 1), (1, 4)),
+    ((2, 3), (3,)),
+    ((2, 1, 3), (4, 1)),
 )
 
 
@@ -66,6 +77,24 @@ def calls(draw, kind=None, dtype=None, batches=BATCHES, most=40, policies=("equa
     elif mass == "root":
         a = a * rng.integers(0, 3, a.shape).astype(dtype)
     return space, a, b, mass
+
+
+@st.composite
+def logit_calls(draw, soft):
+    """A space, logits of a few sizes with some at -inf, and classes or histograms of mass 1."""
+    space = draw(spaces())
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    shape, target_shape = draw(st.sampled_from(LOGIT_BATCHES))
+    dtype = draw(st.sampled_from(FLOATS))
+    logits = draw(st.sampled_from([0.0, 1.0, 30.0, 4000.0])) * rng.standard_normal((*shape, space.n))
+    if draw(st.booleans()):
+        logits[..., 1:] = np.where(rng.random(logits[..., 1:].shape) < 0.3, -np.inf, logits[..., 1:])
+    target = rng.integers(0, space.n, target_shape)
+    if soft:
+        smoothing = draw(st.sampled_from([0.0, 0.125, 1.0]))
+        target = (1 - smoothing) * np.eye(space.n)[target] + smoothing * rng.dirichlet(np.ones(space.n), target_shape)
+        target = target.astype(dtype)
+    return space, logits.astype(dtype), target
 
 
 def total_mass(a, b, mass="equal"):
@@ -148,3 +177,10 @@ def near(got, expected, within):
 def sentinels(shape, dtype):
     """An array for `out=` that shows which cells nobody has written."""
     return np.full(shape, -77, dtype)
+
+
+def gradient_scale(a, b, mass):
+    """What the chain rule multiplies a potential by under "normalize": at most 1 / the smaller mass."""
+    if mass != "normalize":
+        return 1.0
+    return 2.0 / min(x.sum(axis=-1, dtype=np.float64).min() for x in (a, b))

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from fastemd import reference
 from fastemd.reference.values import softmax
 from fastemd.spaces import Chain, Ring, Tree
-from tests.exact.test_api import POLICIES, gradient_scale
-from tests.exact.test_logits import logit_calls
-from tests.support.adapters import face  # noqa: F401  (a fixture)
 from tests.support.kernel_problems import (
     FLOATS,
+    POLICIES,
     answer_dtype,
     calls,
     exponents,
+    gradient_scale,
+    logit_calls,
     moved,
     near,
     potential_slack,
@@ -36,9 +36,9 @@ def drawn(data, kind, policies=POLICIES):
 @KINDS
 @few
 @given(data=st.data(), rho=exponents)
-def test_value_is_the_references(face, kind, data, rho):  # noqa: F811
+def test_value_is_the_references(adapter, kind, data, rho):
     space, a, b, mass = drawn(data, kind)
-    value = face.emd(a, b, space, rho=rho, mass=mass)
+    value = adapter.emd(a, b, space, rho=rho, mass=mass)
     assert value.dtype == answer_dtype(a)
     near(value, reference.emd(a, b, space, rho=rho, mass=mass), value_slack(space, total_mass(a, b, mass), rho))
 
@@ -47,23 +47,23 @@ def test_value_is_the_references(face, kind, data, rho):  # noqa: F811
 @pytest.mark.parametrize("centred", [True, False])
 @few
 @given(data=st.data(), rho=exponents)
-def test_gradient_is_the_references(face, kind, centred, data, rho):  # noqa: F811
+def test_gradient_is_the_references(adapter, kind, centred, data, rho):
     space, a, b, mass = drawn(data, kind)
     wrt = data.draw(st.sampled_from(["a", "b"]))
     options = {"rho": rho, "wrt": wrt, "centred": centred, "mass": mass}
     expected_value, expected = reference.emd_value_and_grad(a, b, space, **options)
-    value, grad = face.emd_value_and_grad(a, b, space, **options)
+    value, grad = adapter.emd_value_and_grad(a, b, space, **options)
     near(value, expected_value, value_slack(space, total_mass(a, b, mass), rho))
     near(grad, expected, potential_slack(space, a, b, rho, mass) * gradient_scale(a, b, mass))
 
 
 @few
 @given(data=st.data(), rho=exponents)
-def test_both_gradients_are_the_two_asked_for_one_by_one(face, data, rho):  # noqa: F811
+def test_both_gradients_are_the_two_asked_for_one_by_one(adapter, data, rho):
     space, a, b, mass = drawn(data, None)
-    value, (by_a, by_b) = face.emd_value_and_grad(a, b, space, rho=rho, wrt="both", mass=mass)
+    value, (by_a, by_b) = adapter.emd_value_and_grad(a, b, space, rho=rho, wrt="both", mass=mass)
     for wrt, grad in (("a", by_a), ("b", by_b)):
-        again, expected = face.emd_value_and_grad(a, b, space, rho=rho, wrt=wrt, mass=mass)
+        again, expected = adapter.emd_value_and_grad(a, b, space, rho=rho, wrt=wrt, mass=mass)
         np.testing.assert_array_equal(value, again)
         np.testing.assert_array_equal(grad, expected)
 
@@ -71,10 +71,10 @@ def test_both_gradients_are_the_two_asked_for_one_by_one(face, data, rho):  # no
 @KINDS
 @few
 @given(data=st.data(), rho=exponents)
-def test_length_gradient_is_the_references(face, kind, data, rho):  # noqa: F811
+def test_length_gradient_is_the_references(adapter, kind, data, rho):
     space, a, b, mass = drawn(data, kind)
     expected_value, expected = reference.emd_value_and_grad(a, b, space, rho=rho, wrt="length", mass=mass)
-    value, grad = face.emd_value_and_grad(a, b, space, rho=rho, wrt="length", mass=mass)
+    value, grad = adapter.emd_value_and_grad(a, b, space, rho=rho, wrt="length", mass=mass)
     largest = total_mass(a, b, mass)
     near(value, expected_value, value_slack(space, largest, rho))
     near(grad, expected, rho * moved(space, largest**rho))
@@ -83,18 +83,18 @@ def test_length_gradient_is_the_references(face, kind, data, rho):  # noqa: F811
 @KINDS
 @few
 @given(data=st.data())
-def test_flow_is_the_references(face, kind, data):  # noqa: F811
+def test_flow_is_the_references(adapter, kind, data):
     space, a, b, mass = drawn(data, kind)
-    phi = face.flow(a, b, space, mass=mass)
+    phi = adapter.flow(a, b, space, mass=mass)
     near(phi, reference.flow(a, b, space, mass=mass), moved(space, total_mass(a, b, mass)))
 
 
 @KINDS
 @few
 @given(data=st.data(), rho=exponents, centred=st.booleans())
-def test_potential_is_the_references(face, kind, data, rho, centred):  # noqa: F811
+def test_potential_is_the_references(adapter, kind, data, rho, centred):
     space, a, b, mass = drawn(data, kind)
-    f = face.potential(a, b, space, rho=rho, centred=centred, mass=mass)
+    f = adapter.potential(a, b, space, rho=rho, centred=centred, mass=mass)
     expected = reference.potential(a, b, space, rho=rho, centred=centred, mass=mass)
     near(f, expected, potential_slack(space, a, b, rho, mass))
 
@@ -102,10 +102,10 @@ def test_potential_is_the_references(face, kind, data, rho, centred):  # noqa: F
 @pytest.mark.parametrize("soft", [False, True])
 @few
 @given(data=st.data(), rho=exponents)
-def test_logits_are_answered_as_by_the_reference(face, soft, data, rho):  # noqa: F811
+def test_logits_are_answered_as_by_the_reference(adapter, soft, data, rho):
     space, logits, target = data.draw(logit_calls(soft))
     expected_value, expected = reference.emd_with_logits(logits, target, space, rho=rho)
-    value, grad = face.emd_with_logits(logits, target, space, rho=rho)
+    value, grad = adapter.emd_with_logits(logits, target, space, rho=rho)
     near(value, expected_value, value_slack(space, 1.0, rho))
     p = softmax(logits.astype(np.float64))
     aim = target if soft else np.eye(space.n)[target]
@@ -114,23 +114,23 @@ def test_logits_are_answered_as_by_the_reference(face, soft, data, rho):  # noqa
 
 @few
 @given(call=logit_calls(True), rho=exponents, factor=st.sampled_from([0.25, 3.0]))
-def test_target_of_logits_is_divided_by_its_mass_under_normalize(face, call, rho, factor):  # noqa: F811
+def test_target_of_logits_is_divided_by_its_mass_under_normalize(adapter, call, rho, factor):
     space, logits, target = call
     target = (factor * target).astype(logits.dtype)
-    value, _ = face.emd_with_logits(logits, target, space, rho=rho, mass="normalize")
+    value, _ = adapter.emd_with_logits(logits, target, space, rho=rho, mass="normalize")
     expected, _ = reference.emd_with_logits(logits, target, space, rho=rho, mass="normalize")
     near(value, expected, value_slack(space, 1.0, rho))
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("make", [Chain, Ring, lambda n: Tree(np.arange(-1, n - 1), np.ones(n))])
-def test_every_number_of_bins_beside_the_border_of_a_lane_team_and_tile_is_answered(face, make, dtype):  # noqa: F811
+def test_every_number_of_bins_beside_the_border_of_a_lane_team_and_tile_is_answered(adapter, make, dtype):
     rng = np.random.default_rng(0)
     for n in (1, 3, 4, 5, 8, 9, 15, 16, 17, 31, 32, 33, 65):
         a = rng.integers(0, 9, (3, n)).astype(dtype)
         b = rng.permuted(a, axis=-1)
         space = make(n)
-        value, grad = face.emd_value_and_grad(a, b, space, rho=2)
+        value, grad = adapter.emd_value_and_grad(a, b, space, rho=2)
         expected_value, expected = reference.emd_value_and_grad(a, b, space, rho=2)
         near(value, expected_value, value_slack(space, total_mass(a, b), 2))
         near(grad, expected, potential_slack(space, a, b, 2))
