@@ -1,4 +1,4 @@
-"""The pace of Sinkhorn's iteration: the law of one row is that which the CPU has for many rows at once."""
+"""The over-relaxation of Sinkhorn's iteration: the rule of one row is that of the CPU for many rows at once."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from fastemd.formulas import over_relaxation
 
 
 def of_one_row(errors):
-    """The over-relaxation after each iteration, by the law of one row."""
+    """The over-relaxation after each iteration, by the rule of one row."""
     state = (1.0, over_relaxation.FIRST, float(over_relaxation.WINDOW), np.inf, np.inf, np.inf, np.inf)
     state = (*state[:-1], over_relaxation.LAST)
     for count, error in enumerate(errors):
@@ -17,15 +17,15 @@ def of_one_row(errors):
 
 
 def of_many_rows(errors):
-    """The same, by `Pace`, for the columns of `errors`."""
-    law, omega = solver.OverRelaxation(errors.shape[1]), np.ones(errors.shape[1])
+    """The same, by `OverRelaxation`, for the columns of `errors`."""
+    rule, omega = solver.OverRelaxation(errors.shape[1]), np.ones(errors.shape[1])
     for count, error in enumerate(errors):
-        law.adapt(count, error, omega)
+        rule.adapt(count, error, omega)
         yield omega.copy()
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02, 0.3])
-def test_one_row_is_paced_as_it_is_among_many(noise):
+def test_one_row_is_over_relaxed_as_it_is_among_many(noise):
     rng = np.random.default_rng(0)
     factors = rng.choice([0.3, 0.9, 0.99, 0.999, 1.05], 200) * np.exp(noise * rng.normal(size=(120, 200)))
     errors = np.cumprod(factors, axis=0)
