@@ -1,4 +1,4 @@
-"""Every public function on arrays of every library: a backend gets them as they are, and the caller gets answers of the same library."""
+"""Every public function on arrays of every library: a backend gets them as they are, and answers are of the same."""
 
 import numpy as np
 import pytest
