@@ -1,4 +1,4 @@
-"""Settings of the tests: where the CUDA wing runs, and how Hypothesis waits."""
+"""Settings of the tests: where the CUDA backend runs, and no deadline for Hypothesis."""
 
 import os
 

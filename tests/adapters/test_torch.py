@@ -1,4 +1,4 @@
-"""fastemd.torch: the values of fastemd's own functions, with the arguments and habits of torch's cross entropy."""
+"""fastemd.torch: the values of fastemd's own functions, with the arguments and reductions of torch's cross entropy."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ def test_module_is_the_function(batch, rho):
     torch.testing.assert_close(loss(logits, classes), expected, rtol=0, atol=0, equal_nan=True)
 
 
-# --- The habits of cross entropy --------------------------------------------------------------------------------------
+# --- As in cross entropy ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("weight", [None, WEIGHT])

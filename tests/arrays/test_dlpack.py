@@ -33,7 +33,7 @@ class Capsule:
         return self.capsule
 
 
-def lent(memory, dtype=None, shape=None):
+def exported(memory, dtype=None, shape=None):
     array = DeviceArray(
         memory, "jax", memory.ctypes.data, shape or memory.shape, memory.strides, dtype or memory.dtype, 0, 1, True
     )
@@ -102,7 +102,7 @@ def test_structure_of_a_later_major_version_is_given_back_unread(monkeypatch):
 @pytest.mark.parametrize("shape", [(), (3,), (0, 4), (2, 3, 4)])
 def test_lent_array_is_read_by_numpy_and_given_back(dtype, shape):
     memory = np.arange(np.prod(shape, dtype=int)).astype(dtype).reshape(shape)
-    array = np.from_dlpack(lent(memory))
+    array = np.from_dlpack(exported(memory))
     assert len(dlpack._exported) == 1
     np.testing.assert_array_equal(array, memory, strict=True)
     del array
@@ -111,17 +111,17 @@ def test_lent_array_is_read_by_numpy_and_given_back(dtype, shape):
 
 def test_lent_array_with_strides_is_read_by_numpy():
     memory = np.arange(24.0).reshape(4, 6)[::2, ::-3]
-    np.testing.assert_array_equal(np.from_dlpack(lent(memory)), memory)
+    np.testing.assert_array_equal(np.from_dlpack(exported(memory)), memory)
 
 
 def test_lent_bfloat16_is_borrowed_as_such():
     memory = np.zeros((2, 3), np.uint16)
-    found = dlpack.import_array(lent(memory, BFLOAT16), None)
+    found = dlpack.import_array(exported(memory, BFLOAT16), None)
     assert (found.kind, found.bits, found.strides) == ("bfloat", 16, (3, 1))
 
 
 def test_capsule_that_nobody_takes_is_given_back():
-    capsule = lent(np.zeros(3)).__dlpack__()
+    capsule = exported(np.zeros(3)).__dlpack__()
     assert len(dlpack._exported) == 1
     del capsule
     assert len(dlpack._exported) == 0
@@ -129,7 +129,7 @@ def test_capsule_that_nobody_takes_is_given_back():
 
 def test_lent_array_keeps_the_memory_of_its_owner():
     memory = np.arange(5.0)
-    kept = np.from_dlpack(lent(memory))
+    kept = np.from_dlpack(exported(memory))
     count = sys.getrefcount(memory)
     del kept
     assert sys.getrefcount(memory) < count

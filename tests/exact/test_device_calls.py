@@ -1,4 +1,4 @@
-"""Every public function on arrays of every library: what reaches the wing is what came, and the caller gets it back."""
+"""Every public function on arrays of every library: a backend gets them as they are, and answers are of the same."""
 
 import numpy as np
 import pytest

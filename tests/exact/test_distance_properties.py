@@ -1,4 +1,4 @@
-"""The kernels keep the laws of the distance, and their gradients prove themselves."""
+"""The kernels have the properties of a distance, and their gradients prove themselves."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def slack(space, a, b, rho=1.0):
     return value_slack(space, total_mass(a, b), rho)
 
 
-# --- Laws of the distance ---------------------------------------------------------------------------------------------
+# --- Properties of a distance -----------------------------------------------------------------------------------------
 
 
 @given(problems(), exponents)

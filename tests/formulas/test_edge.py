@@ -1,4 +1,4 @@
-"""The law of an edge, as plain functions of numbers."""
+"""The cost of an edge and its slope, as plain functions of numbers."""
 
 import math
 
@@ -83,7 +83,7 @@ def test_nan_in_is_nan_out(length, rho):
 
 
 @given(flows, lengths, st.sampled_from([1, 2]))
-def test_short_forms_of_the_law_are_the_general_one(phi, length, rho):
+def test_short_forms_of_cost_and_slope_are_the_general_ones(phi, length, rho):
     general = math.nextafter(rho, 3.0)
     far = 8 + abs(math.log(max(abs(phi), math.ulp(0.0))))
     assert abs(cost(phi, length, general) - cost(phi, length, rho)) <= tolerance(
@@ -93,6 +93,6 @@ def test_short_forms_of_the_law_are_the_general_one(phi, length, rho):
     assert abs(slope(phi, length, general) - expected) <= tolerance(np.float64, far, abs(expected), 1)
 
 
-def test_words_of_a_gradient_can_be_told_apart():
+def test_names_of_a_gradient_differ():
     assert len({UNCENTRED, CENTRED, EXPECTED}) == 3
     assert len({POTENTIAL, WRT_A, WRT_B}) == 3

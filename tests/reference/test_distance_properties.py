@@ -1,4 +1,4 @@
-"""The reference keeps the laws of a distance, and its plans cost what it says."""
+"""The reference has the properties of a distance, and its plans cost what it says."""
 
 import numpy as np
 from hypothesis import assume, given
@@ -8,7 +8,7 @@ from fastemd import reference
 from fastemd.spaces import Chain, Ring, Tree
 from tests.support.reference_problems import close, exponents, problems, slack
 
-# --- Laws of the distance ---------------------------------------------------------------------------------------------
+# --- Properties of a distance -----------------------------------------------------------------------------------------
 
 
 @given(problems(), exponents)

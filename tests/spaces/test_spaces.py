@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fastemd.spaces import Chain, Ring, Space, Tree
@@ -499,6 +499,7 @@ def test_tree_with_a_node_hung_below_itself_is_refused(tree, data):
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint8", "int64"])
 @pytest.mark.parametrize("batch", [(), (3,), (0,), (2, 1)])
+@settings(max_examples=25)
 @given(data=st.data())
 def test_drawn_pairs_of_histograms_hold_equal_mass(dtype, batch, data):
     space = data.draw(st.one_of(chains(), rings(), trees()))

@@ -12,7 +12,7 @@ KINDS = ("one-hot", "sparse", "dense", "smooth", "identical", "shuffled")
 
 
 def sizes(most=12, rarely=40):
-    """Numbers of bins or nodes: mostly small, so that a linear program can judge and failures shrink well."""
+    """Numbers of bins or nodes: mostly small, so that a linear program can solve them and failures shrink well."""
     small = st.integers(1, min(most, rarely))
     return st.one_of(small, small, small, st.integers(1, rarely))
 
