@@ -12,19 +12,29 @@ kernel contains code of other files, so a change in `formulas/edge.py` recompile
 import contextlib
 import functools
 import hashlib
-import pathlib
+import importlib.resources
+import warnings
 from typing import ClassVar
 
 import numpy as np
 from numba import typeof, types
 from numba.core import caching
 
-PACKAGE = pathlib.Path(__file__).parent.parent
+PACKAGE = importlib.resources.files(__package__.partition(".")[0])  # a folder, or one in a zip file
 
 
 def sources():
-    """Return the paths of all files whose code a kernel can contain."""
-    return [path for folder in ("formulas", "cpu") for path in sorted((PACKAGE / folder).rglob("*.py"))]
+    """Return all files whose code a kernel can contain."""
+    return [file for folder in ("formulas", "cpu") for file in _python_files(PACKAGE / folder)]
+
+
+def _python_files(folder):
+    """Yield the Python files of a folder and of those below it, in the order of their names."""
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        if item.is_dir():
+            yield from _python_files(item)
+        elif item.name.endswith(".py"):
+            yield item
 
 
 @functools.cache
@@ -51,9 +61,41 @@ class _KernelFiles(caching.CompileResultCacheImpl):
 
 
 class KernelCache(caching.FunctionCache):
-    """Numba's cache on disk, with our digest in its key."""
+    """Numba's cache on disk, with our digest in its key. A file that cannot be read or written costs a compilation."""
 
     _impl_class = _KernelFiles
+
+    def load_overload(self, sig, target_context):
+        """Return a cached kernel, or None where there is none or its file is damaged."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:  # which one depends on the bytes of the damaged file
+            _warn_once("holds a kernel that cannot be loaded and is compiled anew", self.cache_path, error)
+            with contextlib.suppress(Exception):
+                self.flush()
+            return None
+
+    def save_overload(self, sig, data):
+        """Save a compiled kernel, if the disk takes it."""
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:
+            _warn_once("cannot keep a compiled kernel, which each process compiles anew", self.cache_path, error)
+
+
+_warned = set()
+
+
+def _warn_once(matter, folder, error):
+    if matter not in _warned:
+        _warned.add(matter)
+        warnings.warn(
+            f"fastemd's folder of compiled kernels, {folder}, {matter} ({type(error).__name__}: {error}). Answers are "
+            "the same. To mend it, delete the files in it that end in .nbi and .nbc, or set NUMBA_CACHE_DIR to a folder "
+            "that can be written.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def array(dtype, ndim, layout="A"):
@@ -64,6 +106,11 @@ def array(dtype, ndim, layout="A"):
 @functools.cache
 def entry(kernel, signature):
     """Return the compiled code of a kernel, a numba dispatcher, for the argument types `signature`."""
+    if not hasattr(kernel, "compile"):
+        raise RuntimeError(
+            "numba compiles nothing, since NUMBA_DISABLE_JIT is set. Needed: compiled kernels; unset "
+            "NUMBA_DISABLE_JIT, or call the same function of fastemd.reference, which is plain numpy."
+        )
     if not isinstance(kernel._cache, KernelCache):
         with contextlib.suppress(RuntimeError):  # numba raises it where no folder can be written
             kernel._cache = KernelCache(kernel.py_func)

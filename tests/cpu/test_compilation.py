@@ -39,13 +39,13 @@ def package(tmp_path):
     return folder
 
 
-def answer(package, **environment):
-    """Return the distance that the copied package computes in a process of its own."""
+def answered(package, *options, before="", path=None, **environment):
+    """Return the distance that the copied package computes in a process of its own, and its error output."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA", "XDG", "PYTHON"))}
     done = subprocess.run(
-        [sys.executable, "-c", ANSWER],
-        env=inherited | {"PYTHONPATH": str(package.parent)} | environment,
-        cwd=package.parent,
+        [sys.executable, *options, "-c", before + ANSWER],
+        env=inherited | {"PYTHONPATH": str(path or package.parent)} | environment,
+        cwd=package.parent if path is None else Path(path).parent,
         capture_output=True,
         text=True,
         timeout=200,
@@ -53,8 +53,13 @@ def answer(package, **environment):
     )
     assert done.returncode == 0, done.stderr
     where, value = done.stdout.split()
-    assert Path(where).parent == package
-    return float(value)
+    assert Path(where).parent == (package if path is None else Path(path) / "fastemd")
+    return float(value), done.stderr
+
+
+def answer(package, **environment):
+    """Return the distance that the copied package computes in a process of its own."""
+    return answered(package, **environment)[0]
 
 
 def kept(folder):
@@ -172,6 +177,65 @@ def test_where_no_folder_can_be_written_kernels_are_compiled_anew(package, tmp_p
     nowhere = {name: str(blocked) for name in ("NUMBA_CACHE_DIR", "HOME", "XDG_CACHE_HOME", "LOCALAPPDATA")}
     assert answer(package, **nowhere, PYTHONDONTWRITEBYTECODE="1") == 2.0
     assert not kept(tmp_path)
+
+
+DAMAGES = {
+    "emptied": lambda data: b"",
+    "halved": lambda data: data[: len(data) // 2],
+    "garbage": lambda data: b"?" * 99,
+}
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A copy of the package with its compiled kernels; not to be changed."""
+    folder = tmp_path_factory.mktemp("compiled") / "fastemd"
+    shutil.copytree(Path(fe.__file__).parent, folder, ignore=shutil.ignore_patterns("__pycache__", "*.gz"))
+    assert answer(folder) == 2.0
+    return folder
+
+
+@pytest.mark.parametrize(("ending", "damage"), [("nbi", "emptied"), ("nbi", "garbage"), ("nbc", "halved")])
+def test_damaged_cache_file_costs_one_warning_and_is_mended(compiled, tmp_path, ending, damage):
+    package = shutil.copytree(compiled, tmp_path / "site" / "fastemd")
+    files = list(package.rglob(f"*.{ending}"))
+    assert files
+    for path in files:
+        path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    value, errors = answered(package, "-W", "default")
+    assert value == 2.0
+    assert errors.count("RuntimeWarning") == 1
+    assert "holds a kernel that cannot be loaded" in errors
+    assert answered(package, "-W", "error") == (2.0, "")
+
+
+FULL_DISK = """
+import errno
+from numba.core import caching
+def full(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+caching.IndexDataCacheFile.save = full
+"""
+
+
+def test_full_disk_costs_one_warning(package):
+    value, errors = answered(package, "-W", "default", before=FULL_DISK)
+    assert value == 2.0
+    assert errors.count("RuntimeWarning") == 1
+    assert "compiles anew (OSError: [Errno 28] No space left on device)" in errors
+
+
+def test_package_in_a_zip_file_answers(package, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", package.parent)
+    value, errors = answered(package, "-W", "error", path=archive, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+    assert (value, errors) == (2.0, "")
+
+
+def test_without_a_compiler_the_error_says_so(package):
+    with pytest.raises(
+        AssertionError, match=r"NUMBA_DISABLE_JIT is set\. Needed: compiled kernels; unset NUMBA_DISABLE_JIT"
+    ):
+        answer(package, NUMBA_DISABLE_JIT="1")
 
 
 def test_read_only_and_writable_inputs_share_one_compiled_kernel():
