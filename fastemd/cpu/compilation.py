@@ -90,9 +90,9 @@ def _warn_once(matter, folder, error):
     if matter not in _warned:
         _warned.add(matter)
         warnings.warn(
-            f"fastemd's folder of compiled kernels, {folder}, {matter} ({type(error).__name__}: {error}). Answers are "
-            "the same. To mend it, delete the files in it that end in .nbi and .nbc, or set NUMBA_CACHE_DIR to a folder "
-            "that can be written.",
+            f"fastemd's folder of compiled kernels, {folder}, {matter} ({type(error).__name__}: {error}). Answers "
+            "are the same. To mend it, delete the files in it that end in .nbi and .nbc, or set NUMBA_CACHE_DIR to a "
+            "folder that can be written.",
             RuntimeWarning,
             stacklevel=3,
         )

@@ -194,16 +194,21 @@ def from_paths(paths: Iterable[str], *, sep: str = "/", lengths: float | Sequenc
     routes = builder_validation.paths(paths, sep)
     if len({route[0] for route in routes}) > 1:
         routes = [("", *route) for route in routes]
-    number: dict[tuple[str, ...], int] = {}
+    number: dict[tuple[int, str], int] = {}  # of the node of a component below a parent
+    levels: list[int] = []
+    bins = []
     for route in routes:
-        for depth in range(1, len(route) + 1):
-            number.setdefault(route[:depth], len(number))
-    parent = np.array([number.get(node[:-1], -1) for node in number], dtype=np.intp)
-    level = np.array([len(node) - 2 for node in number])
-    per_level = builder_validation.level_lengths(lengths, int(level.max()) + 1)
-    length = np.concatenate([per_level, [0.0]])[level]  # the root's level is -1
-    bins = np.array([number[route] for route in routes])
-    return TreeParts(parent, length, bins, tuple(node[-1] for node in number))
+        node = -1
+        for level, component in enumerate(route, start=-1):  # the root's level is -1
+            known = len(number)
+            node = number.setdefault((node, component), known)
+            if node == known:
+                levels.append(level)
+        bins.append(node)
+    parent = np.array([above for above, _ in number], dtype=np.intp)
+    per_level = builder_validation.level_lengths(lengths, max(levels) + 1)
+    length = np.concatenate([per_level, [0.0]])[levels]
+    return TreeParts(parent, length, np.array(bins), tuple(component for _, component in number))
 
 
 def imagenet(which: str = "1k") -> TreeParts:
