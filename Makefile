@@ -16,7 +16,7 @@ help:  ## say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
 
 demo: $(VENV)/.has-demo  ## compare fastemd with other solvers on real histograms
-	$(BIN)/fastemd compare
+	$(BIN)/python -m benchmarks.compare
 
 test: $(VENV)/.has-test  ## run the tests, and the examples of README.md
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

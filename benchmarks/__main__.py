@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import losses, sinkhorn
@@ -15,42 +16,53 @@ from .ptx import page as ptx_page
 from .ptx import suite as ptx
 from .variants import suite as variants
 
+SUITES = {
+    "core": core, "variants": variants, "cuda": cuda, "ptx": ptx, "losses": losses, "sinkhorn": sinkhorn,
+    "compare": compare,
+}  # fmt: skip
+# Suites with pages for users, and the files that they are made from.
+FOR_USERS = {core: "core-*.json", losses: "losses-*.json", sinkhorn: sinkhorn.FILE, compare: compare.FILE}
+# Tables for contributors only, which lie beside the results.
+FOR_CONTRIBUTORS = {
+    "variants.md": (variants.write_page, "variants-*.json"),
+    "ptx.md": (ptx_page.write, ptx.FILE),
+    "cuda.md": (cuda_page.write, cuda.FILE),
+}
 
-def main() -> None:
+
+def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    suites = {"core": core, "variants": variants, "cuda": cuda, "ptx": ptx, "losses": losses, "sinkhorn": sinkhorn}
-    suites["compare"] = compare
     parser.add_argument(
-        "what", nargs="?", choices=[*suites, "tables"], help="measure, or make the tables; default: core and tables"
+        "what", nargs="?", choices=[*SUITES, "tables"], help="measure, or make the tables; default: core and tables"
     )
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that everything runs")
     parser.add_argument("--only", default="", metavar="REGEX", help="only the timed jobs whose names match")
-    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="of the JSON files")
-    parser.add_argument(
-        "--page", type=Path, default=tables.PAGE, metavar="FILE", help="the table of the core; others go beside it"
-    )
-    arguments = parser.parse_args()
-    if (arguments.quick or arguments.only) and arguments.results == RESULTS and arguments.what != "tables":
-        parser.error("a part is not for the documentation: name another folder with --results, and --page")
-    if arguments.what != "tables":
-        suite = suites[arguments.what or "core"]
-        path = suite.run(arguments.results, quick=arguments.quick, only=arguments.only)
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="of JSON and tables with bars")
+    parser.add_argument("--pages", type=Path, default=tables.PAGES, metavar="FOLDER", help="of tables and pictures")
+    options = parser.parse_args(words)
+    if (options.quick or options.only) and options.results == RESULTS and options.what != "tables":
+        parser.error("a part is not for the documentation: name other folders with --results and --pages")
+    if options.what != "tables":
+        suite = SUITES[options.what or "core"]
+        path = suite.run(options.results, quick=options.quick, only=options.only)
         print(path)
         if suite in (cuda, ptx):
             sys.exit(suite.status(path))
-    if arguments.what in (None, "tables"):
-        print(tables.write(arguments.results, arguments.page))
-        if any(arguments.results.glob("variants-*.json")):
-            print(variants.write_page(arguments.results, arguments.page.with_name("variants.md")))
-        if any(arguments.results.glob("losses-*.json")):
-            print(losses.write_page(arguments.results, arguments.page.with_name("losses.md")))
-        if (arguments.results / "sinkhorn.json").exists():
-            print(sinkhorn.write_page(arguments.results, arguments.page.with_name("sinkhorn.md")))
-        if (arguments.results / compare.FILE).exists():
-            print(compare.write_page(arguments.results, arguments.page.with_name("compare.md")))
-        for pages, name in ((ptx_page, ptx.FILE), (cuda_page, cuda.FILE)):
-            if (arguments.results / name).exists():
-                print(pages.write(arguments.results, arguments.page.with_name(name).with_suffix(".md")))
+    if options.what in (None, "tables"):
+        print(*_write_tables(options.results, options.pages), sep="\n")
+
+
+def _write_tables(results: Path, pages: Path) -> list[Path]:
+    written = []
+    for suite, files in FOR_USERS.items():
+        if any(results.glob(files)):
+            written += suite.write_pages(results, pages)
+    for name, (write, files) in FOR_CONTRIBUTORS.items():
+        if any(results.glob(files)):
+            written.append(write(results, results / name))
+    if not written:
+        raise SystemExit(f"{results} has no results; make some with: python -m benchmarks core")
+    return written
 
 
 if __name__ == "__main__":

@@ -1,16 +1,9 @@
-"""The suite of the losses: fastemd.torch and fastemd.jax beside the best that plain torch and plain jax make of it.
-
-``python -m benchmarks.losses memory KIND`` is what a fresh process answers about memory.
-"""
+"""The suite of the losses: fastemd.torch and fastemd.jax beside the best that plain torch and plain jax make of it."""
 
 from __future__ import annotations
 
 import functools
-import json
 import re
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,38 +11,37 @@ import numpy as np
 
 import fastemd as fe
 
-from .compare.memory import resident_peak
-from .harness import measure, record, tables
+from .harness import measure, pictures, processes, runs, tables
 from .harness.measure import Bar, Job
-from .harness.problems import FULL, QUICK, Sizes
+from .harness.problems import Sizes
 from .harness.record import RESULTS
 from .opponents import formulas as opponents
 from .opponents import plain_jax
 
-ROOT = Path(__file__).parents[1]
-MIB = 2**20
 HEAD, STEP_ROWS = 512, 256
 
 
 def run(folder: Path = RESULTS, *, quick: bool = False, only: str = "") -> Path:
-    """Measure, write ``losses-<device>.json`` into a folder and return its path; arguments as for `core.run`."""
-    sizes = QUICK if quick else FULL
-    fe.set_num_threads(2)
-    begin = time.perf_counter()
-    result = record.here_and_now(("jax",)) | {"quick": quick, "lines": []}
-    for line in _lines(sizes, only):
-        result["lines"].append(line)
-        print(json.dumps({"job": line["job"], "bars": line["bars"]}), file=sys.stderr, flush=True)
-    result["seconds"] = time.perf_counter() - begin
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / record.file_name("losses", str(result["device"]))
-    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
+    """Measure, write ``losses-<device>.json`` into a folder and return its path; arguments as for `core.suite.run`."""
+    return runs.run("losses", _lines, folder, quick=quick, only=only, packages=("jax",))
 
 
-def write_page(folder: Path, page: Path) -> Path:
-    """Write the table, newest results first, and return the path of the page."""
-    return tables.write_sections(folder, "losses", page, tables.section)
+def write_pages(folder: Path, pages: Path) -> list[Path]:
+    """Write tables and the picture of the newest results, and the table with bars beside the results."""
+    newest = tables.load(folder, "losses")[0]
+    times = pages / "losses-times.png"
+    written = [
+        tables.write_sections(folder, "losses", pages / "losses.md", tables.section),
+        tables.write_sections(folder, "losses", folder / "losses-bars.md", tables.section_with_bars),
+    ]
+    timed = [line for line in newest["lines"] if line.get("ratio") or "in a step" in line["job"]]
+    pictures.draw_times({line["job"]: _loss_alone(line) for line in timed}, times)
+    return [*written, times]
+
+
+def _loss_alone(line: dict) -> dict[str, float]:
+    """Return the times of losses, without those of whole steps."""
+    return {name: ms for name, ms in tables.rivals(line).items() if not name.startswith("step ")}
 
 
 def _lines(sizes: Sizes, only: str) -> Iterator[dict]:
@@ -136,7 +128,7 @@ def torch_loss(name: str, space: fe.Chain | fe.Tree, sizes: Sizes) -> Job:
 
 
 def overhead(sizes: Sizes) -> Job:
-    """What the adapter costs on a small batch, over the call of fastemd that it makes."""
+    """Time of the adapter on a small batch, beside the call of fastemd that it makes."""
     from torch.nn.functional import cross_entropy
 
     from fastemd.torch import EMDLoss
@@ -195,44 +187,15 @@ def jax_loss(name: str, space: fe.Chain | fe.Tree, sizes: Sizes) -> Job:
     return job
 
 
-# --- Memory -----------------------------------------------------------------------------------------------------------
-
-
 def _memory(kind: str) -> dict[str, object]:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.losses", "memory", kind],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    figures = json.loads(done.stdout)
+    figures = processes.child("loss_memory", kind)
     extra = (figures["peak"] - figures["gradient"]) / figures["gradient"]
     return {
         "job": f"extra memory of EMDLoss, {kind}, forward + backward, 4,096 × 1,000, two threads",
-        "figures": {"MiB at the peak": figures["peak"] / MIB, "MiB of the gradient": figures["gradient"] / MIB},
-        "note": "resident memory, from before the forward to after the backward pass",
-        "bars": [measure.at_most(1, "gradients beside the gradient", extra).judged({})],
+        "figures": {
+            "MiB at the peak": figures["peak"] / processes.MIB,
+            "MiB of the gradient": figures["gradient"] / processes.MIB,
+        },
+        "note": "from before the forward to after the backward pass",
+        "bars": [measure.at_most(1, "gradients beside the gradient", extra).checked({})],
     }
-
-
-def memory(kind: str) -> dict[str, int]:
-    """How far the peak of resident memory rises over a forward and a backward pass, in bytes."""
-    import torch
-
-    from fastemd.torch import EMDLoss
-
-    fe.set_num_threads(2)
-    torch.set_num_threads(2)
-    space = fe.Chain(1000) if kind == "chain" else fe.Tree.imagenet()
-    loss = EMDLoss(space)
-    small, classes = torch.randn(8, 1000).requires_grad_(), torch.randint(0, 1000, (8,))
-    loss(small, classes).backward()
-    z, target = torch.randn(4096, 1000).requires_grad_(), torch.randint(0, 1000, (4096,))
-    before = resident_peak(reset=True)
-    loss(z, target).backward()
-    return {"peak": resident_peak() - before, "gradient": z.grad.nbytes}
-
-
-if __name__ == "__main__":
-    print(json.dumps(memory(sys.argv[2])))

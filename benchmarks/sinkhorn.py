@@ -19,11 +19,12 @@ import numpy as np
 
 import fastemd as fe
 
-from .harness import measure, record, tables
+from .harness import measure, pictures, record, tables
 from .harness.measure import Bar
 from .harness.record import RESULTS
 from .opponents.entropic import Opponent, Problem, opponents
 
+FILE = "sinkhorn.json"
 TARGET = 1e-5  # marginal error that all solvers have to reach
 PACKAGES = ("pot", "jax", "ott-jax", "geomloss")
 PATIENCE = 60.0  # seconds: an effort that takes longer is the last that is tried
@@ -32,7 +33,7 @@ LONG = 20.0  # seconds: a call that takes longer is not made again to be timed
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the problems are, and how many seconds the turns of a solver may take."""
+    """Sizes of the problems, and the seconds that the turns of a solver may take."""
 
     rows: int = 64
     bins: tuple[int, ...] = (100, 500)
@@ -73,8 +74,7 @@ def run(folder: Path = RESULTS, *, quick: bool = False, only: str = "") -> Path:
     fe.set_num_threads(2)
     begin = time.perf_counter()
     result = record.here_and_now(PACKAGES) | {"quick": quick, "target": TARGET, "lines": []}
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "sinkhorn.json"
+    path = folder / FILE
     for name, make in jobs(sizes):
         if not re.search(only, name):
             continue
@@ -82,7 +82,7 @@ def run(folder: Path = RESULTS, *, quick: bool = False, only: str = "") -> Path:
         result["lines"].append(line)
         print(name, *(f"{bar['bar']}: {bar['figure']}" for bar in line["bars"]), sep="; ", file=sys.stderr, flush=True)
         result["seconds"] = time.perf_counter() - begin
-        path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        record.write(result, path)  # after each line: a run takes minutes
     return path
 
 
@@ -141,12 +141,12 @@ def dense(sizes: Sizes, n: int, reg: float, dtype: str) -> dict[str, Any]:
         "turns": {name: len(contender.times) for name, contender in contenders.items()},
         "facts": {name: contender.facts for name, contender in contenders.items()},
         "absent": absent | missing,
-        "bars": [_faster(limit, words, own, names).judged(median) for words, (limit, own, names) in ratios.items()],
+        "bars": [_faster(limit, words, own, names).checked(median) for words, (limit, own, names) in ratios.items()],
     }
 
 
 def _faster(limit: float, words: str, own: str, names: list[str]) -> Bar:
-    """At least `limit` times as fast as the fastest of `names`; not judged where there is none."""
+    """At least `limit` times as fast as the fastest of `names`; not checked where there is none."""
 
     def figure(median: measure.Medians) -> float:
         if not names:
@@ -187,13 +187,11 @@ def take_turns(contenders: dict[str, Contender], sizes: Sizes) -> None:
             if contender.times and sum(contender.times) >= sizes.seconds:
                 continue
             time.sleep(20 * measure.PAUSE)  # threads of the one before spin on for a while
-            begin = time.perf_counter()
-            contender.call()
-            contender.times.append(time.perf_counter() - begin)
+            contender.times.append(measure.timed(contender.call))
 
 
 def iteration(space: fe.Chain | fe.Ring | fe.Tree, rows: int, reg: float, sizes: Sizes, limit: float) -> dict[str, Any]:
-    """What an iteration takes with sums that cannot over- or underflow, and how much memory a call takes."""
+    """Return the time of an iteration whose sums cannot over- or underflow, and the memory of a call."""
     rng = np.random.default_rng(1)
     a, b = rng.random((rows, space.n)), rng.random((rows, space.n))
     a, b = a / a.sum(axis=1, keepdims=True), b / b.sum(axis=1, keepdims=True)
@@ -223,7 +221,7 @@ def iteration(space: fe.Chain | fe.Ring | fe.Tree, rows: int, reg: float, sizes:
         "turns": {"fastemd": len(times)},
         "facts": {"fastemd": {"rows": rows, "bins": space.n, "reg": reg, "bytes a row and bin": peak / rows / space.n}},
         "absent": {},
-        "bars": [bar.judged({"fastemd": seconds})],
+        "bars": [bar.checked({"fastemd": seconds})],
     }
 
 
@@ -238,29 +236,27 @@ def tree(sizes: Sizes) -> dict[str, Any]:
     return iteration(space, sizes.tree_rows, space.diameter / 100, sizes, 60.0)
 
 
-def write_page(folder: Path, page: Path) -> Path:
-    """Write the tables and return the path of the page."""
-    result = json.loads((folder / "sinkhorn.json").read_text(encoding="utf-8"))
-    bars = [bar for line in result["lines"] for bar in line["bars"]]
-    met = sum(bar["met"] is True for bar in bars)
-    head = (
-        f"**{result['device']}**, {result['cores']} cores: {met} of {len(bars)} bars met. All solvers reach a marginal "
-        f"error of {result['target']:g} in every row, each at the cheapest of the settings tried."
-    )
+def write_pages(folder: Path, pages: Path) -> list[Path]:
+    """Write the table and the picture, and the table with bars beside the results."""
+    result = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    picture = pages / "sinkhorn-times.png"
+    place = f"**{result['device']}**, {result['cores']} cores"
+    target = f"All solvers reach a marginal error of {result['target']:g} in every row, each at the cheapest setting."
+    absent = [f"- {line['job']}: {name}: {why}" for line in result["lines"] for name, why in line["absent"].items()]
+    end = ["\n".join(["Not measured:", "", *absent]) if absent else "", tables.provenance(result)]
+    head = ["job", "solver", "ms", "× fastemd", "marginal error", "settings"]
     rows = [cells for line in result["lines"] for cells in _rows(line)]
-    body = tables.table(["job", "solver", "ms", "× fastemd", "marginal error", "settings", "bars"], rows)
-    why = [f"- {line['job']}: {name}: {why}" for line in result["lines"] for name, why in line["absent"].items()]
-    made = "<!-- made by python -m benchmarks tables; do not edit -->"
-    missing = "\n".join(["Not measured:", "", *why]) if why else ""
-    page.parent.mkdir(parents=True, exist_ok=True)
-    parts = [made, head, body, missing, tables.provenance(result)]
-    page.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
-    return page
+    plain = [f"{place}. {target}", tables.table(head, ([*cells[:-1]] for cells in rows)), *end]
+    bars = [f"{place}: {tables.tally(result['lines'])} {target}", tables.table([*head, "bars"], rows), *end]
+    written = [tables.write(plain, pages / "sinkhorn.md"), tables.write(bars, folder / "sinkhorn-bars.md")]
+    compared = [line for line in result["lines"] if line["job"].startswith("dense")]
+    pictures.draw_times({line["job"]: line["median_ms"] for line in compared}, picture)
+    return [*written, picture]
 
 
 def _rows(line: dict[str, Any]) -> Iterator[list[str]]:
     own = line["median_ms"]["fastemd"]
-    verdicts = "; ".join(f"{bar['bar']}: {tables.verdict(bar)}" for bar in line["bars"])
+    outcomes = "; ".join(f"{bar['bar']}: {tables.outcome(bar)}" for bar in line["bars"])
     for name, ms in sorted(line["median_ms"].items(), key=lambda entry: entry[1]):
         facts = dict(line["facts"][name])
         error = facts.pop("error", None)
@@ -273,5 +269,5 @@ def _rows(line: dict[str, Any]) -> Iterator[list[str]]:
             tables.number(ms / own),
             "" if error is None else f"{error:.1e}",
             words,
-            verdicts if first else "",
+            outcomes if first else "",
         ]

@@ -57,12 +57,15 @@ class Cost(NamedTuple):
     Parameters
     ----------
     space : Chain, Ring or Tree, or None
-    matrix : ndarray or DeviceArray, shape (n, k), float64, or None
+    matrix : ndarray or DeviceArray, shape (n, k), or None
+        float64 in host memory; on a device as the caller has it.
     n, k : int
     cost_range : float
         The largest cost less the smallest.
     least : float
         The smallest cost.
+    device_copy : DeviceArray, shape (n, k), or None
+        A matrix on a device as float64 in C order; the matrix itself, if it is that already.
     """
 
     space: Any
@@ -71,6 +74,7 @@ class Cost(NamedTuple):
     k: int
     cost_range: float
     least: float
+    device_copy: Any = None
 
 
 class SinkhornProblem(NamedTuple):

@@ -1,10 +1,15 @@
-"""The comparison with other solvers on real histograms, as `fastemd compare` runs it.
+"""The comparison with other solvers on real histograms: ``python -m benchmarks.compare``.
 
-packages.py finds what is installed; cases.py makes histograms out of photographs and nouns. solvers.py is the table of
-solvers, solver.py what a row of it is; the rows are in exact.py, formulas.py and entropic.py. contenders.py times what
-they do and memory.py how much they hold; measure.py lets them take turns, on the cases, and in sizes.py on longer and
-longer chains. accuracy.py finds the cheapest setting for an error. report.py writes tables and figures; pictures.py,
-with examples.py, and curves.py draw. run.py is all of it, one after the other.
+========================================== ===========================================================================
+packages                                   what is installed, and what to install
+cases, sizes                               histograms from photographs and nouns; smooth ones on chains of many lengths
+solver, solvers                            a row of the table of solvers, and the table
+exact, formulas, entropic                  the rows
+contenders, measure                        solvers ready to be timed; a comparison, in which they take turns
+accuracy                                   the cheapest setting of a solver that reaches an error
+report, pictures, examples, curves         tables, CSV and pictures
+run, suite                                 a whole run, and the one that the documentation is made from
+========================================== ===========================================================================
 
-All but fastemd's own dependencies is optional here, and is imported when it is needed.
+Packages other than fastemd's own dependencies are optional here, and are imported when they are needed.
 """

@@ -48,20 +48,20 @@ def _compare(options: argparse.Namespace) -> int:
 
     screen = _console(sys.stdout)
     # Progress goes to the error stream, so that the tables or the JSON can be piped.
-    progress = packages.load("rich.progress").Progress(console=_console(sys.stderr), transient=True)
+    bar = packages.load("rich.progress").Progress(console=_console(sys.stderr), transient=True)
     names = list(dict.fromkeys(options.case or CASES))
     options.out.mkdir(parents=True, exist_ok=True)
-    with progress:
-        task = progress.add_task("", total=run.steps(names))
+    with bar:
+        task = bar.add_task("", total=run.steps(names))
 
-        def tell(doing: str) -> None:
-            progress.update(task, advance=1, description=doing)
+        def progress(doing: str) -> None:
+            bar.update(task, advance=1, description=doing)
 
         def show(printed: Any) -> None:
             if not options.json:
                 screen.print(printed, "", highlight=False)
 
-        figures = run.run(names, options.seed, quick=options.quick, out=options.out, tell=tell, show=show)
+        figures = run.run(names, options.seed, quick=options.quick, out=options.out, progress=progress, show=show)
     text = json.dumps(figures, indent=2)
     (options.out / "figures.json").write_text(text + "\n", encoding="utf-8")
     if options.json:

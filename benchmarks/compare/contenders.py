@@ -1,28 +1,27 @@
-"""Solvers that are ready for their turns, and the ladder of settings that each climbs as far as its time allows."""
+"""Solvers that are ready to be timed, and the settings of each that are tried as far as time allows."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from . import memory
+from ..harness import measure
+from ..harness.memory import peak_of
 from .cases import Array, Case
 from .solver import STOP, Ready, Solver
 
 PROBE = 64  # pairs in the first call of an exact solver that takes a batch
-SHORT, TURN = 0.02, 0.005  # seconds
 GROWTH = 3.3  # a call's time grows by, where the regularisation becomes a third: iterations go as its inverse
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much a comparison measures.
+    """The amount that a comparison measures.
 
     Attributes
     ----------
@@ -53,7 +52,7 @@ class Effort:
 
 @dataclass(frozen=True)
 class Result:
-    """What a solver did on a case, at one of its settings.
+    """Result of a solver on a case, at one of its settings.
 
     Attributes
     ----------
@@ -113,19 +112,12 @@ class Contender:
     found: Any = None
 
     def turn(self) -> None:
-        """Note the mean time of as many calls as fill a turn, after an unmeasured one that brings data into the caches.
-
-        A long call is made once, and fills the caches itself.
-        """
+        """Note the time of a call, and keep the answer of the last one."""
         self.found = None
-        calls = 1
-        if self.once < SHORT:
-            self.ready.run(*self.data)
-            calls = math.ceil(TURN / max(self.once, 1e-9))
-        begin = time.perf_counter()
-        for _ in range(calls):
-            self.found = self.ready.run(*self.data)
-        self.times.append((time.perf_counter() - begin) / calls)
+        self.times.append(measure.turn(self._call, measure.calls_in_a_turn(self.once)))
+
+    def _call(self) -> None:
+        self.found = self.ready.run(*self.data)
 
     def result(self, exact: Array) -> Result:
         """Compare the values of the last turn with the exact ones."""
@@ -144,7 +136,7 @@ class Contender:
             largest_error=_finite(np.max(error)),
             **self.spent,
         )
-        peak = memory.peak_of(lambda: self.ready.run(*self.data))
+        peak = peak_of(lambda: self.ready.run(*self.data))
         if peak is not None:
             found = replace(found, memory_bytes=peak / (self.pairs if self.solver.batched else 1))
         if answer.marginal_error is None or self.setting is None:
@@ -155,7 +147,7 @@ class Contender:
 
 
 @dataclass
-class Ladder:
+class Trials:
     """A solver's settings on a case, from the cheapest on, and what came of those that were tried.
 
     `setup` is what is to be added to the set-up of a solver that wants the costs of all pairs of bins.
@@ -177,7 +169,7 @@ class Ladder:
         elif lack is not None:
             self._end(None, "missing", lack)
 
-    def climb(self, late: bool) -> None:
+    def try_next(self, late: bool) -> None:
         """Try the next setting; `late` where there is no time left for it."""
         setting, self.settings = self.settings[0], self.settings[1:]
         if late:
@@ -211,8 +203,8 @@ def _prepare(solver: Solver, setting: float | None, case: Case, effort: Effort, 
     most = len(case.a) if solver.exact else min(effort.few, len(case.a))
     pairs = min(most, PROBE if solver.exact and solver.batched else 1 if solver.exact else most)
     data, transfer = _transferred(ready, case, pairs)
-    first = timed(lambda: ready.run(*data))
-    once = timed(lambda: ready.run(*data))
+    first = measure.timed(lambda: ready.run(*data))
+    once = measure.timed(lambda: ready.run(*data))
     compiling = max(0.0, first - once)
     if solver.exact:
         wanted = min(most, max(pairs, int(effort.seconds / (5 * max(once, 1e-9) / pairs))))
@@ -220,7 +212,7 @@ def _prepare(solver: Solver, setting: float | None, case: Case, effort: Effort, 
             pairs = wanted
             data, transfer = _transferred(ready, case, pairs)
             ready.run(*data)  # some compile anew for another number of pairs
-            once = timed(lambda: ready.run(*data))
+            once = measure.timed(lambda: ready.run(*data))
     spent = {"setup_seconds": setup, "transfer_seconds": transfer / pairs, "compile_seconds": compiling}
     return Contender(solver, setting, ready, data, pairs, once, spent)
 
@@ -235,10 +227,3 @@ def _transferred(ready: Ready, case: Case, pairs: int) -> tuple[tuple[Any, ...],
 def _finite(number: float) -> float | None:
     """JSON has no other numbers."""
     return float(number) if np.isfinite(number) else None
-
-
-def timed(call: Callable[[], object]) -> float:
-    """Return the seconds that a call takes, its answer's end included."""
-    begin = time.perf_counter()
-    call()
-    return time.perf_counter() - begin

@@ -7,30 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from ..harness.pictures import colour
+from ..harness.tables import duration
 from . import packages
 from .accuracy import by_solver, timed
 from .contenders import Result
-from .report import duration, results_of
+from .report import results_of
 
 FLOOR = 1e-8  # smaller errors are drawn here: entropic ones on the line, exact solvers one below the other in a band
 BAND = 1e-12
-OTHERS = "0.4"
-# Okabe and Ito's colours, which can be told apart by those who see fewer; a maker has one, its solvers have markers.
-COLOURS = {
-    "fastemd": "#0072B2",
-    "POT": "#D55E00",
-    "SciPy": "#000000",
-    "torch": "#CC79A7",
-    "jax": "#009E73",
-    "ott-jax": "#E69F00",
-    "geomloss": "#56B4E9",
-}
+# A library has a colour, its solvers have markers.
 MARKERS = "os^Dv<"
-
-
-def colour(solver: str) -> str:
-    """Return the colour of a solver's maker."""
-    return next((shade for maker, shade in COLOURS.items() if solver.startswith(maker)), OTHERS)
 
 
 def draw_sizes(figures: dict[str, Any], path: Path) -> None:

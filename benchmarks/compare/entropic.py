@@ -188,7 +188,7 @@ def ott(log: bool, momentum: int = 0) -> Callable[[Space, float], Ready]:
 
 
 def geomloss_call(a: Any, b: Any, costs: Any, reg: float, iterations: int) -> Any:
-    """The batch solver of geomloss, which is told how many iterations to make."""
+    """The batch solver of geomloss, which makes a given number of iterations."""
     return packages.load("geomloss.ot").solve_batch(costs, reg=reg, a=a, b=b, max_iter=iterations)
 
 

@@ -87,14 +87,14 @@ def draw_tree(figure: Any, comparison: Comparison) -> None:
     bin_of = {int(node): i for i, node in enumerate(tree.bins)}
     children = list(part.parent.values())
     for node, at in part.at.items():
-        told = [tree.labels[node]] if tree.labels else []
+        lines = [tree.labels[node]] if tree.labels else []
         for histogram, colour, word in zip((case.a[0], case.b[0]), (BLUE, ORANGE), case.labels, strict=True):
             share = histogram[bin_of[node]] if node in bin_of else 0.0
             if share > 0:
                 axes.scatter(*at, s=30 + 700 * share, color=colour, edgecolor="white", zorder=3)
-                told.append(f"{100 * share:.0f} % of “{word}”")
-        if children.count(node) != 1 or len(told) > 1:  # an inner node that only passes mass on needs no name
-            _name(axes, "\n".join(told), at, leaf=node not in children, root=part.parent[node] < 0)
+                lines.append(f"{100 * share:.0f} % of “{word}”")
+        if children.count(node) != 1 or len(lines) > 1:  # an inner node that only passes mass on needs no name
+            _name(axes, "\n".join(lines), at, leaf=node not in children, root=part.parent[node] < 0)
     axes.margins(x=0.04, y=0.06)
     axes.axis("off")
     first, second = case.labels

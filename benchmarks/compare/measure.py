@@ -14,16 +14,16 @@ from dataclasses import dataclass
 
 from fastemd import reference
 
+from ..harness.measure import timed
 from . import packages
 from .cases import Array, Case
-from .contenders import Contender, Effort, Ladder, Result, timed
+from .contenders import Contender, Effort, Result, Trials
 from .solver import Solver, cost_matrix
 
 QUICK = Effort(pairs=64, few=2, seconds=0.05, turns=3, patience=0.05, limit=10.0, sizes=(10, 100, 1000))
 FULL = Effort(seconds=1.0, turns=25, patience=1.5, sizes=(10, 32, 100, 316, 1000, 3162, 10_000))
 # A solver's error of rounding stays below; the smallest true error here is a hundred thousand times larger.
 ROUNDING = 1e-9
-PAUSE = 0.005  # seconds: OpenMP threads of the solver before spin on for a while
 
 
 @dataclass(frozen=True)
@@ -63,28 +63,28 @@ def compare(
     exact = reference.emd(case.a, case.b, case.space)
     wanted = any(solver.dense and solver.unfit(case.space) is None for solver in solvers)
     costs = timed(lambda: cost_matrix(case.space) if wanted else None)
-    ladders = [Ladder(solver, tuple(settings(solver)) or (None,), case, effort, costs) for solver in solvers]
+    trials = [Trials(solver, tuple(settings(solver)) or (None,), case, effort, costs) for solver in solvers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # not to have converged, above all: it is in the table
-        _climb(ladders, effort, before)
-        found = [each for ladder in ladders for each in ladder.found]
+        _try_settings(trials, effort, before)
+        found = [each for trial in trials for each in trial.found]
         _take_turns([each for each in found if isinstance(each, Contender)], effort)
         results = [each if isinstance(each, Result) else each.result(exact) for each in found]
     return Comparison(case, exact, tuple(results))
 
 
-def _climb(ladders: list[Ladder], effort: Effort, before: Callable[[Solver], object] | None) -> None:
+def _try_settings(trials: list[Trials], effort: Effort, before: Callable[[Solver], object] | None) -> None:
     """Try all first settings, then all second ones, and so on: where time is short, it is so for all."""
     begin = time.perf_counter()
-    for ladder in ladders:
-        ladder.begin()
+    for trial in trials:
+        trial.begin()
     step = 0
-    while any(ladder.settings for ladder in ladders):
-        for ladder in ladders:
+    while any(trial.settings for trial in trials):
+        for trial in trials:
             if before is not None and step == 0:
-                before(ladder.solver)
-            if ladder.settings:
-                ladder.climb(late=time.perf_counter() - begin > effort.limit)
+                before(trial.solver)
+            if trial.settings:
+                trial.try_next(late=time.perf_counter() - begin > effort.limit)
         step += 1
 
 
@@ -93,7 +93,6 @@ def _take_turns(contenders: list[Contender], effort: Effort) -> None:
     for turn in range(effort.turns):
         for contender in contenders:
             if turn < 3 or sum(contender.times) < effort.seconds:
-                time.sleep(PAUSE)
                 contender.turn()
 
 

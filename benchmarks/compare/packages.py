@@ -1,13 +1,10 @@
-"""What is installed, in which version, and what to install where something is missing."""
+"""Optional packages: importing them, and what to install where one is missing."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import platform
 from types import ModuleType
-
-from fastemd.cli import versions_of
 
 # Import name: name on PyPI.
 DISTRIBUTIONS = {
@@ -60,8 +57,3 @@ def load(module: str) -> ModuleType:
     if lack is not None:
         raise MissingPackageError(lack)
     return importlib.import_module(module)
-
-
-def versions() -> dict[str, str | None]:
-    """Return the version of each package that a comparison involves, None where it is missing, and Python's."""
-    return {"python": platform.python_version()} | versions_of({name: (name,) for name in DISTRIBUTIONS.values()})

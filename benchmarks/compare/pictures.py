@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..harness.pictures import OTHERS, colour
+from ..harness.tables import duration
 from . import packages
 from .contenders import Result
-from .curves import OTHERS, colour, label_times
+from .curves import label_times
 from .examples import EXAMPLES
 from .measure import Comparison
-from .report import duration, in_order, name, relative
+from .report import in_order, name, relative
 
 
 def draw(comparison: Comparison, path: Path) -> None:
@@ -51,9 +53,9 @@ def draw_solvers(axes: Any, results: list[Result]) -> None:
             hatch=None if result.exact else "////",
             height=0.7,
         )
-        told = "" if result.exact else f", error {relative(result.median_error)}"
+        label = "" if result.exact else f", error {relative(result.median_error)}"
         axes.annotate(
-            duration(_time(result)) + told, (_time(result), row), (5, 0), textcoords="offset points", va="center"
+            duration(_time(result)) + label, (_time(result), row), (5, 0), textcoords="offset points", va="center"
         )
     axes.set_yticks(range(len(results)), list(map(name, results)))
     axes.invert_yaxis()

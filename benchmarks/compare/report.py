@@ -6,11 +6,10 @@ import csv
 import dataclasses
 import io
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
-from fastemd.cli import machine
-
+from ..harness import record
+from ..harness.tables import duration
 from . import packages
 from .accuracy import ERRORS, SHOWN, equal_accuracy, shown
 from .contenders import Result
@@ -31,18 +30,6 @@ HEAD = (
     "pairs\n× turns",
 )
 NEVER = "–"
-
-
-def duration(seconds: float) -> str:
-    """Return a time with a fitting unit and about three digits.
-
-    >>> duration(0.00001234)
-    '12.3 µs'
-    """
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"
 
 
 def relative(error: float | None) -> str:
@@ -131,10 +118,10 @@ def table(comparison: Comparison) -> Any:
         HEAD,
     )
     for result in in_order(comparison.results):
-        told = list(cells(result))
+        row = list(cells(result))
         if result.exact:
-            told[3] = f"[{'green' if (result.largest_error or 0.0) < ROUNDING else 'bold red'}]{told[3]}[/]"
-        rows.add_row(*told)
+            row[3] = f"[{'green' if (result.largest_error or 0.0) < ROUNDING else 'bold red'}]{row[3]}[/]"
+        rows.add_row(*row)
     return rows
 
 
@@ -142,8 +129,8 @@ def equal_table(comparison: Comparison) -> Any:
     """Return a rich.table.Table of the comparison at equal accuracy."""
     head = ("solver", *(f"median error ≤ {100 * error:g} %" for error in ERRORS))
     rows = _table(f"{comparison.case.title}: time per pair at equal accuracy", "", head)
-    for told in equal_rows(comparison.results):
-        rows.add_row(*told)
+    for row in equal_rows(comparison.results):
+        rows.add_row(*row)
     return rows
 
 
@@ -157,16 +144,16 @@ def _table(title: str, caption: str, head: Iterable[str]) -> Any:
 
 
 def _left_out(results: Iterable[Result]) -> str:
-    """Return in a line or two which solvers have no line, and why; those that are missing are told once, elsewhere."""
+    """Return which solvers have no line and why, in a line or two; `missing` lists those that are not installed."""
     results = list(results)
     unfit = [result.solver for result in results if result.status == "does not apply"]
-    told = f" Do not apply: {'; '.join(unfit)}." if unfit else ""
+    words = f" Do not apply: {'; '.join(unfit)}." if unfit else ""
     timed_ones = {result.solver for result in shown(results)}
     late = dict.fromkeys(r.solver for r in results if r.status == "not tried" and r.solver not in timed_ones)
     if late:
-        told += f" Not tried, as the time of this run was up: {'; '.join(late)}."
+        words += f" Not tried, as the time of this run was up: {'; '.join(late)}."
     failed = [f"\n{name(result)} failed: {result.note}." for result in results if result.status == "failed"]
-    return told + "".join(failed)
+    return words + "".join(failed)
 
 
 def missing(results: Iterable[Result]) -> list[str]:
@@ -178,17 +165,17 @@ def missing(results: Iterable[Result]) -> list[str]:
     return [f"{note} ({'; '.join(solvers)})" for note, solvers in found.items()]
 
 
+def head(seed: int, quick: bool) -> dict[str, Any]:
+    """Return where, when and with what a comparison is made."""
+    here = record.here_and_now(tuple(packages.DISTRIBUTIONS.values()))
+    return here | {"threads": THREADS, "seed": seed, "quick": quick}
+
+
 def figures(
-    comparisons: Iterable[Comparison], sizes: Iterable[Comparison], imports: dict[str, float], seed: int, quick: bool
+    head: dict[str, Any], comparisons: Iterable[Comparison], sizes: Iterable[Comparison], imports: dict[str, float]
 ) -> dict[str, Any]:
     """Return all that was measured, and on what, in the types of JSON."""
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "versions": packages.versions(),
-        "threads": THREADS,
-        "seed": seed,
-        "quick": quick,
+    return head | {
         "import_seconds": imports,
         "cases": [_case(comparison) for comparison in comparisons],
         "sizes": [_case(comparison) for comparison in sizes],
@@ -239,5 +226,5 @@ def explanation() -> str:
         "Memory: by how much it rises during a call, for each pair that the call is given at once. Set-up (cost "
         "matrix, tables; once a space), transfer (into the solver's own arrays; per pair) and compile (the first call "
         "less the next; once a shape) are not part of the time per pair. All solvers compute in float64, on "
-        f"{THREADS} threads where they can be told."
+        f"{THREADS} threads where that can be set."
     )

@@ -16,7 +16,7 @@ from .solvers import SOLVERS
 
 
 def steps(names: Sequence[str]) -> int:
-    """How often `run` tells what it does, at most."""
+    """Return the largest number of steps that `run` may have."""
     return 1 + len(names) * (len(SOLVERS) + 1) + max(len(measure.FULL.sizes), len(measure.QUICK.sizes))
 
 
@@ -27,7 +27,7 @@ def run(
     quick: bool = False,
     effort: Effort | None = None,
     out: Path | None = None,
-    tell: Callable[[str], object] = lambda doing: None,
+    progress: Callable[[str], object] = lambda doing: None,
     show: Callable[[Any], object] = lambda printed: None,
 ) -> dict[str, Any]:
     """Compare all solvers.
@@ -44,8 +44,10 @@ def run(
         By default that of a quick run, or of one of a few minutes.
     out : Path, optional
         The folder for pictures and ``figures.csv``; none are made without.
-    tell, show : callable
-        Told what is done next, and given each table that is ready.
+    progress : callable
+        Called with the name of each step before it begins.
+    show : callable
+        Called with each table that is ready.
 
     Returns
     -------
@@ -60,16 +62,17 @@ def run(
     for package in ("rich", "sklearn", "matplotlib"):
         packages.load(package)
     effort = effort or (measure.QUICK if quick else Effort())
+    head = report.head(seed, quick)
     before = threads.get_num_threads()
     threads.set_num_threads(THREADS)
     try:
-        tell("imports")
+        progress("imports")
         imported = measure.imports(SOLVERS)
-        comparisons = [_case(name, seed, effort, out, tell, show) for name in names]
-        chains = sizes.compare_sizes(effort, seed, SOLVERS, before=tell)
+        comparisons = [_case(name, seed, effort, out, progress, show) for name in names]
+        chains = sizes.compare_sizes(effort, seed, SOLVERS, before=progress)
     finally:
         threads.set_num_threads(before)
-    figures = report.figures(comparisons, chains, imported, seed, quick)
+    figures = report.figures(head, comparisons, chains, imported)
     lacking = report.missing(result for comparison in comparisons for result in comparison.results)
     if lacking:
         show("\n".join(["Not installed, so not compared:", *(f"  {line}" for line in lacking)]))
@@ -86,13 +89,13 @@ def _case(
     seed: int,
     effort: Effort,
     out: Path | None,
-    tell: Callable[[str], object],
+    progress: Callable[[str], object],
     show: Callable[[Any], object],
 ) -> measure.Comparison:
     found = measure.compare(
-        CASES[name](effort.pairs, seed), effort, SOLVERS, before=lambda solver: tell(f"{name}: {solver.name}")
+        CASES[name](effort.pairs, seed), effort, SOLVERS, before=lambda solver: progress(f"{name}: {solver.name}")
     )
-    tell(f"{name}: picture")
+    progress(f"{name}: picture")
     if out is not None:
         pictures.draw(found, out / f"{name}.png")
     show(report.table(found))

@@ -1,4 +1,4 @@
-"""What a row of the table of solvers is: a name, what it needs, and how it is set up, fed, called and read."""
+"""A row of the table of solvers: its name, its packages, and functions for set-up, transfer, call and answer."""
 
 from __future__ import annotations
 

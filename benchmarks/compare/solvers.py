@@ -1,8 +1,8 @@
-"""The table of solvers: the tests hold every row to the reference, `fastemd compare` and the benchmarks measure it.
+"""The table of solvers: the tests compare every row with the reference, and the comparison measures it.
 
 Each is called in the way that suits it best: where its time grows with the number of bins squared or worse, it is shown
 only the bins that hold mass; where it takes a batch, it gets one. All compute in float64, on two threads at most where
-they can be told.
+that can be set.
 """
 
 from __future__ import annotations

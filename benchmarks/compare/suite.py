@@ -1,4 +1,4 @@
-"""The comparison of `fastemd compare` at full effort; the documentation's tables and curves are made of it."""
+"""The comparison at full effort: the documentation's tables and curves are made from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from .cases import CASES
 from .run import run as run_comparison
 
 FILE = "compare.json"
-PACKAGES = ("pot", "jax", "ott-jax", "geomloss", "scikit-bio", "unifrac")
 
 
 def run(folder: Path = RESULTS, *, quick: bool = False, only: str = "") -> Path:
@@ -26,33 +25,28 @@ def run(folder: Path = RESULTS, *, quick: bool = False, only: str = "") -> Path:
     ----------
     folder : Path
     quick : bool
-        The effort of ``fastemd compare --quick``; the figures mean nothing.
+        The effort of ``python -m benchmarks.compare --quick``; the figures mean nothing.
     only : str
         Only the cases in whose names it is found.
     """
     begin = time.perf_counter()
-    result = record.here_and_now(PACKAGES) | {"quick": quick}
     names = [name for name in CASES if only in name]
 
-    def tell(doing: str) -> None:
+    def progress(doing: str) -> None:
         print(f"{time.perf_counter() - begin:5.0f} s  {doing}", file=sys.stderr, flush=True)
 
-    figures = run_comparison(names, quick=quick, effort=None if quick else measure.FULL, tell=tell)
-    result |= {"seconds": time.perf_counter() - begin}
-    result |= {key: figures[key] for key in ("seed", "import_seconds", "cases", "sizes")}
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / FILE
-    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
+    figures = run_comparison(names, quick=quick, effort=None if quick else measure.FULL, progress=progress)
+    return record.write(figures | {"seconds": time.perf_counter() - begin}, folder / FILE)
 
 
-def write_page(folder: Path, page: Path) -> Path:
-    """Write the tables, draw both curves beside them, and return the path of the page."""
+def write_pages(folder: Path, pages: Path) -> list[Path]:
+    """Write the tables and both pictures of curves."""
     result = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    page.parent.mkdir(parents=True, exist_ok=True)
-    curves.draw_errors(result, page.with_name("compare-time-against-error.png"))
-    curves.draw_sizes(result, page.with_name("compare-time-against-n.png"))
-    parts = ["<!-- made by python -m benchmarks tables; do not edit -->"]
+    drawn = {name: pages / f"compare-time-against-{name}.png" for name in ("error", "n")}
+    pages.mkdir(parents=True, exist_ok=True)
+    curves.draw_errors(result, drawn["error"])
+    curves.draw_sizes(result, drawn["n"])
+    parts = []
     for case in result["cases"]:
         parts += _case(case)
     missing = report.missing(each for case in result["cases"] for each in report.results_of(case))
@@ -60,8 +54,7 @@ def write_page(folder: Path, page: Path) -> Path:
         parts.append("\n".join(["Not measured:", "", *(f"- {line}" for line in missing)]))
     imports = ", ".join(f"{name} {tables.number(seconds)}" for name, seconds in result["import_seconds"].items())
     parts += [f"Seconds that imports took, in this order: {imports}.", tables.provenance(result)]
-    page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    return page
+    return [tables.write(parts, pages / "compare.md"), *drawn.values()]
 
 
 def _case(case: dict[str, Any]) -> list[str]:

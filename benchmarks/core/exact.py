@@ -35,7 +35,7 @@ def lines(sizes: Sizes) -> Iterator[dict[str, object]]:
             "job": f"value of one pair on a chain, n = {n:,}, {dtype}",
             "figures": {f"relative error, {rho}": figure for rho, figure in errors.items()},
             "note": "against exact integer arithmetic on the same floats",
-            "bars": [bar.judged({}) for bar in bars],
+            "bars": [bar.checked({}) for bar in bars],
         }
 
 

@@ -1,7 +1,7 @@
-"""The loops that one writes first: scalar, row after row, into fresh output, compiled by numba.
+"""Naive loops: scalar, row after row, into fresh output, compiled by numba.
 
-The rows are split in two halves, one for each thread; rho is 1 or 2. They are there to tell what the compiler gives,
-and what the arrangement of fastemd's kernels adds to it.
+The rows are split in two halves, one for each thread; rho is 1 or 2. The difference from fastemd's kernels is the
+effect of their arrangement, beside that of the compiler.
 """
 
 from __future__ import annotations

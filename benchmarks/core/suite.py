@@ -1,44 +1,32 @@
-"""The suite of the CPU core: runs every job and writes the JSON file that the table is made from."""
+"""The suite of the CPU core."""
 
 from __future__ import annotations
 
-import json
 import re
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import fastemd as fe
-
-from ..harness import measure, processes, record
-from ..harness.problems import FULL, QUICK, Sizes
+from ..harness import measure, pictures, processes, runs, tables
+from ..harness.problems import Sizes
+from ..harness.record import RESULTS
 from . import exact, jobs
 
+# Jobs on the picture of times: how a name begins, and which of those that begin so.
+SHOWN = (
+    ("chain, value, ρ = 1", 0),
+    ("chain, value + gradient, ρ = 2", 0),
+    ("ImageNet tree, value, ρ = 1", 0),
+    ("ImageNet tree, value + gradient, ρ = 2", 0),
+    ("logits, chain", 0),
+    ("logits, ImageNet tree", 0),
+    ("chain, value + gradient, ρ = 2", 1),
+    ("one pair on a chain, value, ", 0),
+)
 
-def run(folder: Path = record.RESULTS, *, quick: bool = False, only: str = "") -> Path:
-    """Measure, write ``core-<device>.json`` into a folder and return its path.
 
-    Parameters
-    ----------
-    folder : Path
-    quick : bool
-        Tiny sizes, one round: shows that everything runs; the figures mean nothing.
-    only : str
-        A regular expression: of the timed jobs only those whose names it is found in, and nothing else.
-    """
-    sizes = QUICK if quick else FULL
-    fe.set_num_threads(2)
-    begin = time.perf_counter()
-    result = record.here_and_now() | {"quick": quick, "lines": []}
-    for line in _lines(sizes, only):
-        result["lines"].append(line)
-        print(_summary(line), file=sys.stderr, flush=True)
-    result["seconds"] = time.perf_counter() - begin
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / record.file_name("core", str(result["device"]))
-    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
+def run(folder: Path = RESULTS, *, quick: bool = False, only: str = "") -> Path:
+    """Measure, write ``core-<device>.json`` into a folder and return its path; see `harness.runs.run`."""
+    return runs.run("core", _lines, folder, quick=quick, only=only)
 
 
 def _lines(sizes: Sizes, only: str) -> Iterator[dict]:
@@ -51,8 +39,22 @@ def _lines(sizes: Sizes, only: str) -> Iterator[dict]:
         yield from exact.lines(sizes)
 
 
-def _summary(line: dict) -> str:
-    """One line of progress: the job, and its bars."""
-    verdict = {True: "met", False: "MISSED", None: "NOT JUDGED"}
-    bars = "; ".join(f"{bar['bar']}: {bar['figure'] or 0:.3g} {verdict[bar['met']]}" for bar in line["bars"])
-    return f"{line['job']}: {bars}"
+def write_pages(folder: Path, pages: Path) -> list[Path]:
+    """Write tables and pictures of the newest results, and the table with bars beside the results."""
+    newest = tables.load(folder, "core")[0]
+    times, shares = pages / "core-times.png", pages / "core-bandwidth.png"
+    written = [
+        tables.write_sections(folder, "core", pages / "core.md", tables.section),
+        tables.write_sections(folder, "core", folder / "core-bars.md", tables.section_with_bars),
+    ]
+    pictures.draw_times(_panels(newest["lines"]), times)
+    pictures.draw_shares(newest["lines"], shares)
+    return [*written, times, shares]
+
+
+def _panels(lines: list[dict]) -> dict[str, dict[str, float]]:
+    found = {}
+    for start, number in SHOWN:
+        named = [line for line in lines if line["job"].startswith(start)][number : number + 1]
+        found |= {re.sub(r" on [\d,]+ nodes", "", line["job"]): tables.rivals(line) for line in named}
+    return found

@@ -1,8 +1,8 @@
-"""A GPU as the benchmark sees it: its memory, its clock, its name. Only this module asks torch for the device.
+"""The GPU of the benchmark: its memory, its clock, its name. Only this module uses torch's device.
 
-Times are those between two events on the stream. The device is kept busy while the host hands it a turn's calls, so a
-kernel shorter than its launch is timed at its own length. Each call takes the next of several sets of arrays, which
-together are larger than the second-level cache, so that nothing is read from there that would not be in real use.
+Times are those between two events on the stream. The device is busy while the host queues the calls of a turn, so a
+kernel shorter than its launch is timed without the launch. Each call takes the next of several sets of arrays, which
+together are larger than the second-level cache: no call finds its arrays there.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ Sets = list[tuple[Any, ...]]
 class Gpu:
     """The current CUDA device, through torch."""
 
-    place = "cuda"
+    torch_device = "cuda"
 
     def __init__(self) -> None:
         self._cycles_per_second = 0.0
 
     def described(self) -> dict[str, object]:
-        """Return what belongs at the head of a file of results."""
+        """Return the head of a file of results."""
         properties = torch.cuda.get_device_properties(torch.cuda.current_device())
         return {
             "device": properties.name,
@@ -55,25 +55,25 @@ class Gpu:
         """Size of the second-level cache."""
         return int(torch.cuda.get_device_properties(torch.cuda.current_device()).L2_cache_size)
 
-    def handed(self, x: Any) -> Any:
-        """Return a tensor as fastemd is handed it."""
+    def as_input(self, x: Any) -> Any:
+        """Return a tensor as an input of fastemd."""
         return x
 
     def histograms(self, rows: int, n: int, seed: int) -> Any:
         """Return rows of `n` uniform random numbers, each divided by its sum: float32."""
-        generator = torch.Generator(self.place).manual_seed(seed)
-        x = torch.rand((rows, n), generator=generator, device=self.place)
+        generator = torch.Generator(self.torch_device).manual_seed(seed)
+        x = torch.rand((rows, n), generator=generator, device=self.torch_device)
         return x.div_(x.sum(-1, keepdim=True, dtype=torch.float64).float())
 
     def normal(self, rows: int, n: int, seed: int) -> Any:
         """Return rows of `n` normal random numbers: float32."""
-        generator = torch.Generator(self.place).manual_seed(seed)
-        return torch.randn((rows, n), generator=generator, device=self.place)
+        generator = torch.Generator(self.torch_device).manual_seed(seed)
+        return torch.randn((rows, n), generator=generator, device=self.torch_device)
 
     def classes(self, rows: int, n: int, seed: int) -> Any:
         """Return a random class for each row: int64."""
-        generator = torch.Generator(self.place).manual_seed(seed)
-        return torch.randint(n, (rows,), generator=generator, device=self.place)
+        generator = torch.Generator(self.torch_device).manual_seed(seed)
+        return torch.randint(n, (rows,), generator=generator, device=self.torch_device)
 
     def sets(self, make: Callable[[int], tuple[Any, ...]]) -> Sets:
         """Return sets of arrays, ``make(0), make(1), ...``, that together are larger than the cache: two at least."""
@@ -84,7 +84,8 @@ class Gpu:
     def copying(self, size: int) -> tuple[Call, dict[str, int]]:
         """Return a copy of so many bytes from device to device, and the bytes it moves: read and written."""
         pairs = [
-            tuple(torch.empty(size, dtype=torch.uint8, device=self.place).fill_(k) for k in range(2)) for _ in "12"
+            tuple(torch.empty(size, dtype=torch.uint8, device=self.torch_device).fill_(k) for k in range(2))
+            for _ in "12"
         ]
         return in_turn(lambda source, target: target.copy_(source), pairs), {"copy": 2 * size}
 
@@ -95,15 +96,15 @@ class Gpu:
         return x.get() if hasattr(x, "get") else np.asarray(x)
 
     def synchronize(self) -> None:
-        """Wait until the device has done all that it was given."""
+        """Wait until the device has done all queued work."""
         torch.cuda.synchronize()
 
     def free(self) -> None:
-        """Hand memory that no array uses back to the device."""
+        """Free unused memory."""
         torch.cuda.empty_cache()
 
     def arrays_of(self, library: str, rows: int, n: int) -> tuple[tuple[Any, ...] | None, str]:
-        """Return two batches of histograms and a place for a gradient, of torch or cupy; or None, and why."""
+        """Return two batches of histograms and an array for a gradient, of torch or cupy; or None, and the reason."""
         arrays = tuple(self.histograms(rows, n, seed) for seed in range(3))
         if library == "torch":
             return arrays, ""
@@ -114,11 +115,11 @@ class Gpu:
         return tuple(cupy.asarray(x).copy() for x in arrays), ""
 
     def captured(self, library: str, call: Call) -> Call:
-        """Return what replays a call that its caller recorded as a CUDA graph, with the words of torch or cupy."""
+        """Return the replay of a call that torch or cupy has captured in a CUDA graph."""
         if library == "torch":
             side = torch.cuda.Stream()
             with torch.cuda.stream(side):
-                call()  # what a first call does (compile, copy the space to the device) cannot be recorded
+                call()  # the first call compiles, and copies the space: that cannot be captured
             side.synchronize()
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):
@@ -140,17 +141,17 @@ class Gpu:
 
         Rounds are made until `seconds` have passed: three at least, `most` at most.
         """
-        plans = {name: self._planned(call) for name, call in contenders.items()}
+        sizes = {name: self._turn_size(call) for name, call in contenders.items()}
         turns: dict[str, list[float]] = {name: [] for name in contenders}
         begin, rounds = time.perf_counter(), 0
         while rounds < min(3, most) or (rounds < most and time.perf_counter() - begin < seconds):
             for name, call in contenders.items():
-                turns[name].append(self._turn(call, *plans[name]))
+                turns[name].append(self._turn(call, *sizes[name]))
             rounds += 1
         return {name: statistics.median(each) for name, each in turns.items()}, rounds
 
-    def _planned(self, call: Call) -> tuple[int, float]:
-        """Return how many calls fill a turn, and the seconds that the host takes to hand them over."""
+    def _turn_size(self, call: Call) -> tuple[int, float]:
+        """Return how many calls fill a turn, and how many seconds the host needs to queue them."""
         for _ in range(2):
             call()
         self.synchronize()
@@ -173,7 +174,7 @@ class Gpu:
         return begin.elapsed_time(end) / 1e3 / calls
 
     def _keep_busy(self, seconds: float) -> None:
-        """Have the device wait, so that the calls that follow are all handed over when it comes to them."""
+        """Let the device sleep until the host has queued the calls that follow."""
         if not self._cycles_per_second:
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             cycles = 10_000_000
@@ -186,7 +187,7 @@ class Gpu:
         torch.cuda._sleep(int(min(seconds, 0.1) * self._cycles_per_second))
 
     def host_seconds(self, call: Call, rounds: int) -> float:
-        """Return the median time of a call as the host sees it: it returns when all has been handed to the device."""
+        """Return the median host time of a call: until its work is queued."""
         for _ in range(10):
             call()
         times = []
@@ -225,7 +226,7 @@ def add_compiled(
     sets: Sets,
     around: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda compiled: compiled,
 ) -> None:
-    """Add torch.compile of a function to a job, and of that what `around` makes; where it fails, say why."""
+    """Add torch.compile of a function, wrapped by `around`, to a job; or the reason why it fails."""
     if not wanted:
         job.absent[COMPILED] = "left out of a quick run"
         return

@@ -1,9 +1,9 @@
-"""The jobs that are timed on a GPU: a plan of each, which knows its bars without a device, and how it is furnished.
+"""The jobs of a GPU: their names and bars, which need no device, and the preparation of their data and calls.
 
-All are float32, with ``check=False``, as a training loop has them: nothing then waits for the device, but where a cost
-matrix is copied to it (`cuda_sinkhorn`). Counted bytes are those of `jobs`: a value reads a and b; with a gradient,
-which is written, it is three arrays; logits are read and their gradient is written. They are held against a copy from
-device to device, bytes read and written.
+All are float32 with ``check=False``, as in a training loop: the host then waits for the device only to copy a cost
+matrix (`benchmarks.cuda.sinkhorn`). Counted bytes are those of `benchmarks.core.jobs`: a value reads a and b, and a
+gradient is written besides; logits are read and their gradient is written. The yardstick is a copy from device to
+device, bytes read and written.
 """
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ QUICK = Sizes(
 
 
 @dataclass
-class Plan:
-    """A job with its bars, and what makes its data and its calls on a device."""
+class DeviceJob:
+    """A job with its bars, and the function that makes its data and its calls on a device."""
 
     job: Job
-    furnish: Callable[[Gpu, Sizes], None]
+    prepare: Callable[[Gpu, Sizes], None]
 
 
-def all_plans(sizes: Sizes) -> Iterator[Plan]:
-    """Yield a plan of every row of the table, in its order; no data are made."""
+def all_jobs(sizes: Sizes) -> Iterator[DeviceJob]:
+    """Yield the job of every row of the table, in its order, without data."""
     for rows, n in sizes.chains:
         yield chain_value(rows, n, sizes)
         for rho in (1, 2):
@@ -95,146 +95,146 @@ def imagenet(which: str) -> fe.Tree:
     return fe.Tree.imagenet(which)
 
 
-def _plan(what: str, answer: str, rho: int, space: Space, rows: int, arrays: int) -> Plan:
+def _device_job(what: str, answer: str, rho: int, space: Space, rows: int, arrays: int) -> DeviceJob:
     nodes = f" on {space.n_nodes:,} nodes" if space.kind == "tree" else ""
     job = Job(f"{what}, {answer}, ρ = {rho}, {rows:,} × {space.n:,}{nodes}", lambda: None)
     job.counted, job.bandwidth = arrays * rows * space.n * 4, COPY
-    return Plan(job, lambda gpu, sizes: None)
+    return DeviceJob(job, lambda gpu, sizes: None)
 
 
-def chain_value(rows: int, n: int, sizes: Sizes) -> Plan:
+def chain_value(rows: int, n: int, sizes: Sizes) -> DeviceJob:
     """Values on a chain."""
     space = fe.Chain(n)
-    plan = _plan("chain", "value", 1, space, rows, 2)
-    plan.job.bars = [plan.job.share_at_least(0.75), faster(3, EAGER), faster(1.5, COMPILED)]
+    device_job = _device_job("chain", "value", 1, space, rows, 2)
+    device_job.job.bars = [device_job.job.share_at_least(0.75), faster(3, EAGER), faster(1.5, COMPILED)]
 
-    def furnish(gpu: Gpu, sizes: Sizes) -> None:
+    def prepare(gpu: Gpu, sizes: Sizes) -> None:
         sets = gpu.sets(lambda k: _pair(gpu, rows, n, k))
-        _value(plan.job, gpu, sets, space, 1)
+        _value(device_job.job, gpu, sets, space, 1)
         formula = formulas.histograms(formulas.chain(1))
-        plan.job.opponents[EAGER] = in_turn(formula, sets)
-        add_compiled(plan.job, sizes.compiled, formula, sets)
+        device_job.job.opponents[EAGER] = in_turn(formula, sets)
+        add_compiled(device_job.job, sizes.compiled, formula, sets)
 
-    plan.furnish = furnish
-    return plan
+    device_job.prepare = prepare
+    return device_job
 
 
-def chain_gradient(rows: int, n: int, rho: int, sizes: Sizes) -> Plan:
+def chain_gradient(rows: int, n: int, rho: int, sizes: Sizes) -> DeviceJob:
     """Values and gradients on a chain."""
     space = fe.Chain(n)
-    plan = _plan("chain", "value + gradient", rho, space, rows, 3)
-    plan.job.bars = [plan.job.share_at_least(0.7), faster(6, AUTOGRAD), faster(2, COMPILED)]
+    device_job = _device_job("chain", "value + gradient", rho, space, rows, 3)
+    device_job.job.bars = [device_job.job.share_at_least(0.7), faster(6, AUTOGRAD), faster(2, COMPILED)]
 
-    def furnish(gpu: Gpu, sizes: Sizes) -> None:
+    def prepare(gpu: Gpu, sizes: Sizes) -> None:
         sets = gpu.sets(lambda k: (*_pair(gpu, rows, n, k), gpu.histograms(rows, n, 0)))
-        _gradient(plan.job, gpu, sets, space, rho)
+        _gradient(device_job.job, gpu, sets, space, rho)
         formula, pairs = formulas.histograms(formulas.chain(rho)), [each[:2] for each in sets]
-        plan.job.opponents[AUTOGRAD] = in_turn(formulas.autograd(formula), pairs)
-        add_compiled(plan.job, sizes.compiled, formulas.traceable(formula), pairs)
+        device_job.job.opponents[AUTOGRAD] = in_turn(formulas.autograd(formula), pairs)
+        add_compiled(device_job.job, sizes.compiled, formulas.traceable(formula), pairs)
 
-    plan.furnish = furnish
-    return plan
+    device_job.prepare = prepare
+    return device_job
 
 
-def tree_value(which: str, rows: int) -> Plan:
+def tree_value(which: str, rows: int) -> DeviceJob:
     """Values on an ImageNet tree."""
     space = imagenet(which)
-    plan = _plan(f"ImageNet-{which} tree", "value", 1, space, rows, 2)
-    plan.job.bars = [plan.job.share_at_least(0.4), faster(10, CSR), faster(10, DENSE)]
+    device_job = _device_job(f"ImageNet-{which} tree", "value", 1, space, rows, 2)
+    device_job.job.bars = [device_job.job.share_at_least(0.4), faster(10, CSR), faster(10, DENSE)]
 
-    def furnish(gpu: Gpu, sizes: Sizes) -> None:
+    def prepare(gpu: Gpu, sizes: Sizes) -> None:
         sets = gpu.sets(lambda k: _pair(gpu, rows, space.n, k))
-        _value(plan.job, gpu, sets, space, 1)
+        _value(device_job.job, gpu, sets, space, 1)
         for name, dense in ((CSR, False), (DENSE, True)):
-            formula = formulas.histograms(formulas.tree(space, 1, gpu.place, dense=dense))
-            plan.job.opponents[name] = in_turn(formula, sets)
+            formula = formulas.histograms(formulas.tree(space, 1, gpu.torch_device, dense=dense))
+            device_job.job.opponents[name] = in_turn(formula, sets)
 
-    plan.furnish = furnish
-    return plan
+    device_job.prepare = prepare
+    return device_job
 
 
-def tree_gradient(which: str, rows: int) -> Plan:
+def tree_gradient(which: str, rows: int) -> DeviceJob:
     """Values and gradients on an ImageNet tree; the opponents have theirs by the transposed matrix."""
     space = imagenet(which)
-    plan = _plan(f"ImageNet-{which} tree", "value + gradient", 1, space, rows, 3)
-    plan.job.bars = [plan.job.share_at_least(0.4), faster(10, CSR), faster(10, DENSE)]
+    device_job = _device_job(f"ImageNet-{which} tree", "value + gradient", 1, space, rows, 3)
+    device_job.job.bars = [device_job.job.share_at_least(0.4), faster(10, CSR), faster(10, DENSE)]
 
-    def furnish(gpu: Gpu, sizes: Sizes) -> None:
+    def prepare(gpu: Gpu, sizes: Sizes) -> None:
         sets = gpu.sets(lambda k: (*_pair(gpu, rows, space.n, k), gpu.histograms(rows, space.n, 0)))
-        _gradient(plan.job, gpu, sets, space, 1)
+        _gradient(device_job.job, gpu, sets, space, 1)
         for name, dense in ((CSR, False), (DENSE, True)):
-            both = formulas.tree_by_hand(space, 1, gpu.place, dense=dense)
-            plan.job.opponents[name] = in_turn(both, [each[:2] for each in sets])
+            both = formulas.tree_by_hand(space, 1, gpu.torch_device, dense=dense)
+            device_job.job.opponents[name] = in_turn(both, [each[:2] for each in sets])
 
-    plan.furnish = furnish
-    return plan
+    device_job.prepare = prepare
+    return device_job
 
 
-def caterpillar(sizes: Sizes) -> Plan:
+def caterpillar(sizes: Sizes) -> DeviceJob:
     """Values and gradients on a caterpillar, beside the largest of the trees: time divided by rows x nodes."""
     rows, nodes = sizes.caterpillar
     space, other, other_rows = problems.caterpillar(nodes), imagenet(sizes.trees[-1]), sizes.tree_rows[-1]
-    plan = _plan("caterpillar", "value + gradient", 1, space, rows, 3)
+    device_job = _device_job("caterpillar", "value + gradient", 1, space, rows, 3)
     name = f"ImageNet-{sizes.trees[-1]} tree"
     scale = other_rows * other.n_nodes / (rows * space.n_nodes)
-    plan.job.bars = [within(2, f"× the {name}, per node", name, scale)]
+    device_job.job.bars = [within(2, f"× the {name}, per node", name, scale)]
 
-    def furnish(gpu: Gpu, sizes: Sizes) -> None:
+    def prepare(gpu: Gpu, sizes: Sizes) -> None:
         sets = gpu.sets(lambda k: (*_pair(gpu, rows, space.n, k), gpu.histograms(rows, space.n, 0)))
-        _gradient(plan.job, gpu, sets, space, 1)
+        _gradient(device_job.job, gpu, sets, space, 1)
         others = gpu.sets(lambda k: (*_pair(gpu, other_rows, other.n, k), gpu.histograms(other_rows, other.n, 0)))
-        plan.job.beside[name] = in_turn(_gradient_call(gpu, other, 1), others)
+        device_job.job.beside[name] = in_turn(_gradient_call(gpu, other, 1), others)
 
-    plan.furnish = furnish
-    return plan
+    device_job.prepare = prepare
+    return device_job
 
 
-def logits(sizes: Sizes) -> Plan:
+def logits(sizes: Sizes) -> DeviceJob:
     """Values and gradients of logits against class indices on a chain."""
     rows, n = sizes.logits
     space = fe.Chain(n)
-    plan = _plan("logits and classes, chain", "value + gradient", 1, space, rows, 2)
-    plan.job.bars = [plan.job.share_at_least(0.6), faster(5, AUTOGRAD)]
+    device_job = _device_job("logits and classes, chain", "value + gradient", 1, space, rows, 2)
+    device_job.job.bars = [device_job.job.share_at_least(0.6), faster(5, AUTOGRAD)]
 
-    def furnish(gpu: Gpu, sizes: Sizes) -> None:
+    def prepare(gpu: Gpu, sizes: Sizes) -> None:
         def make(k: int) -> tuple[Any, ...]:
             return gpu.normal(rows, n, 3 * k + 1), gpu.classes(rows, n, 3 * k + 2), gpu.normal(rows, n, 0)
 
         sets = gpu.sets(make)
 
         def call(z: Any, target: Any, out: Any) -> Any:
-            z, target, out = map(gpu.handed, (z, target, out))
+            z, target, out = map(gpu.as_input, (z, target, out))
             return fe.emd_with_logits(z, target, space, out=out, check=False)
 
         z, target, out = sets[0]
-        found = _first(gpu, call(z, target, out))
-        expected = fe.reference.emd_with_logits(*(_wide(gpu.host(x[:ROWS_CHECKED])) for x in (z, target)), space)
-        require_right(plan.job, found, expected)
-        plan.job.fastemd = in_turn(call, sets)
+        answer = _first(gpu, call(z, target, out))
+        expected = fe.reference.emd_with_logits(*(_as_float64(gpu.host(x[:ROWS_CHECKED])) for x in (z, target)), space)
+        require_right(device_job.job, answer, expected)
+        device_job.job.fastemd = in_turn(call, sets)
         formula, pairs = formulas.logits(formulas.chain(1)), [each[:2] for each in sets]
-        plan.job.opponents[AUTOGRAD] = in_turn(formulas.autograd(formula, centred=False), pairs)
-        add_compiled(plan.job, sizes.compiled, formulas.traceable(formula, centred=False), pairs)
+        device_job.job.opponents[AUTOGRAD] = in_turn(formulas.autograd(formula, centred=False), pairs)
+        add_compiled(device_job.job, sizes.compiled, formulas.traceable(formula, centred=False), pairs)
 
-    plan.furnish = furnish
-    return plan
+    device_job.prepare = prepare
+    return device_job
 
 
-def losses(sizes: Sizes) -> Iterator[Plan]:
-    """Yield plans of torch's loss: a large batch, and a training step's, on a chain and on a tree."""
+def losses(sizes: Sizes) -> Iterator[DeviceJob]:
+    """Yield the jobs of torch's loss: a large batch, and that of a training step, on a chain and on a tree."""
     large, small, n = sizes.losses
     for name, space in (("chain", fe.Chain(n)), ("ImageNet tree", imagenet("1k"))):
         job, step = cuda_losses.loss_job(name, space, large), cuda_losses.step_job(name, space, small)
-        furnish = functools.partial(cuda_losses.furnish_loss, job, space=space, rows=large, compiled=sizes.compiled)
-        yield Plan(job, lambda gpu, sizes, furnish=furnish: furnish(gpu=gpu))
-        furnish = functools.partial(cuda_losses.furnish_step, step, space=space, rows=small)
-        yield Plan(step, lambda gpu, sizes, furnish=furnish: furnish(gpu=gpu))
+        prepare = functools.partial(cuda_losses.prepare_loss, job, space=space, rows=large, compiled=sizes.compiled)
+        yield DeviceJob(job, lambda gpu, sizes, prepare=prepare: prepare(gpu=gpu))
+        prepare = functools.partial(cuda_losses.prepare_step, step, space=space, rows=small)
+        yield DeviceJob(step, lambda gpu, sizes, prepare=prepare: prepare(gpu=gpu))
 
 
-def entropic(sizes: Sizes) -> Plan:
+def entropic(sizes: Sizes) -> DeviceJob:
     """Values of Sinkhorn's plans on a cost matrix."""
     rows, n = sizes.sinkhorn
     job = cuda_sinkhorn.job(rows, n)
-    return Plan(job, lambda gpu, sizes: cuda_sinkhorn.furnish(job, gpu, *sizes.sinkhorn))
+    return DeviceJob(job, lambda gpu, sizes: cuda_sinkhorn.prepare(job, gpu, *sizes.sinkhorn))
 
 
 def _pair(gpu: Gpu, rows: int, n: int, k: int) -> tuple[Any, Any]:
@@ -242,20 +242,20 @@ def _pair(gpu: Gpu, rows: int, n: int, k: int) -> tuple[Any, Any]:
 
 
 def _value(job: Job, gpu: Gpu, sets: list, space: Space, rho: int) -> None:
-    """Give a job its call, once its first rows are seen to be right."""
+    """Add fastemd's call to a job, after a check of its first rows."""
 
     def call(a: Any, b: Any) -> Any:
-        return fe.emd(gpu.handed(a), gpu.handed(b), space, rho=rho, check=False)
+        return fe.emd(gpu.as_input(a), gpu.as_input(b), space, rho=rho, check=False)
 
-    a, b = (_wide(gpu.host(x[:ROWS_CHECKED])) for x in sets[0])
+    a, b = (_as_float64(gpu.host(x[:ROWS_CHECKED])) for x in sets[0])
     require_right(job, _first(gpu, (call(*sets[0]),)), (fe.reference.emd(a, b, space, rho=rho, mass="root"),))
     job.fastemd = in_turn(call, sets)
 
 
 def _gradient(job: Job, gpu: Gpu, sets: list, space: Space, rho: int) -> None:
-    """Give a job its call, once its first rows are seen to be right."""
+    """Add fastemd's call to a job, after a check of its first rows."""
     call = _gradient_call(gpu, space, rho)
-    a, b = (_wide(gpu.host(x[:ROWS_CHECKED])) for x in sets[0][:2])
+    a, b = (_as_float64(gpu.host(x[:ROWS_CHECKED])) for x in sets[0][:2])
     expected = fe.reference.emd_value_and_grad(a, b, space, rho=rho, mass="root")
     require_right(job, _first(gpu, call(*sets[0])), expected)
     job.fastemd = in_turn(call, sets)
@@ -263,7 +263,7 @@ def _gradient(job: Job, gpu: Gpu, sets: list, space: Space, rho: int) -> None:
 
 def _gradient_call(gpu: Gpu, space: Space, rho: int) -> Callable[..., Any]:
     def call(a: Any, b: Any, out: Any) -> Any:
-        a, b, out = map(gpu.handed, (a, b, out))
+        a, b, out = map(gpu.as_input, (a, b, out))
         return fe.emd_value_and_grad(a, b, space, rho=rho, out=out, check=False)
 
     return call
@@ -273,17 +273,17 @@ def _first(gpu: Gpu, answers: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
     return tuple(gpu.host(x[:ROWS_CHECKED]) for x in answers)
 
 
-def _wide(x: np.ndarray) -> np.ndarray:
-    """The same numbers in float64, in which histograms of float32 differ in mass: hence ``mass="root"``."""
+def _as_float64(x: np.ndarray) -> np.ndarray:
+    """Return the same numbers in float64, in which histograms of float32 differ in mass: hence ``mass="root"``."""
     return x.astype(np.float64) if x.dtype.kind == "f" else x
 
 
-def require_right(job: Job, found: tuple[np.ndarray, ...], expected: tuple[np.ndarray, ...]) -> None:
+def require_right(job: Job, answer: tuple[np.ndarray, ...], expected: tuple[np.ndarray, ...]) -> None:
     """Raise ArithmeticError unless the first rows of an answer are those of `fastemd.reference` in float64.
 
     Both add up the same numbers in float64, so what differs is that fastemd's answer is rounded to float32.
     """
-    for x, y in zip(found, expected, strict=True):
+    for x, y in zip(answer, expected, strict=True):
         error, limit = float(np.abs(x - y).max()), 4 * float(np.finfo(np.float32).eps * np.abs(y).max())
         if not error <= limit:
             raise ArithmeticError(f"{job.name}: off by {error:.2g} from the reference, more than {limit:.2g}")
@@ -297,5 +297,5 @@ def require_agreement(job: Job, gpu: Gpu) -> None:
 
 
 def _answer(gpu: Gpu, call: Callable[[], Any]) -> tuple[np.ndarray, ...]:
-    found = call()
-    return _first(gpu, found if isinstance(found, tuple) else (found,))
+    answer = call()
+    return _first(gpu, answer if isinstance(answer, tuple) else (answer,))

@@ -35,19 +35,19 @@ def step_job(name: str, space: Space, rows: int) -> Job:
     return job
 
 
-def furnish_step(job: Job, gpu: Gpu, space: Space, rows: int) -> None:
-    """Give the job of a training step its calls."""
+def prepare_step(job: Job, gpu: Gpu, space: Space, rows: int) -> None:
+    """Add its calls to the job of a training step."""
     from torch.nn.functional import cross_entropy
 
-    sets = _furnished(job, gpu, space, rows)
+    sets = _add_fastemd(job, gpu, space, rows)
     job.beside[CROSS_ENTROPY] = in_turn(step(cross_entropy), sets)
 
 
-def furnish_loss(job: Job, gpu: Gpu, space: Space, rows: int, compiled: bool) -> None:
-    """Give the job of a large batch its calls."""
-    sets = _furnished(job, gpu, space, rows)
+def prepare_loss(job: Job, gpu: Gpu, space: Space, rows: int, compiled: bool) -> None:
+    """Add its calls to the job of a large batch."""
+    sets = _add_fastemd(job, gpu, space, rows)
     chain = space.kind == "chain"
-    row = formulas.logits(formulas.chain(2) if chain else formulas.tree(space, 2, gpu.place, dense=True))
+    row = formulas.logits(formulas.chain(2) if chain else formulas.tree(space, 2, gpu.torch_device, dense=True))
 
     def mean(z: Any, y: Any) -> Any:
         return row(z, y).mean()
@@ -56,8 +56,8 @@ def furnish_loss(job: Job, gpu: Gpu, space: Space, rows: int, compiled: bool) ->
     add_compiled(job, compiled, mean, sets, step)
 
 
-def _furnished(job: Job, gpu: Gpu, space: Space, rows: int) -> Any:
-    """Give a job fastemd's call, once the first rows of its gradient are seen to be right; return the data."""
+def _add_fastemd(job: Job, gpu: Gpu, space: Space, rows: int) -> Any:
+    """Add fastemd's call to a job, after a check of the first rows of its gradient; return the data."""
     from fastemd.torch import EMDLoss
 
     def make(k: int) -> tuple[Any, Any]:
@@ -71,20 +71,20 @@ def _furnished(job: Job, gpu: Gpu, space: Space, rows: int) -> Any:
 
 
 def step(loss: Callable[[Any, Any], Any]) -> Callable[[Any, Any], tuple[Any, Any]]:
-    """Return the call of a forward and a backward pass: the loss and a fresh gradient."""
+    """Return the call of a forward and a backward pass, which returns the loss and a new gradient."""
 
     def call(z: Any, target: Any) -> tuple[Any, Any]:
         z.grad = None
-        found = loss(z, target)
-        found.backward()
-        return found.detach().reshape(1), z.grad
+        value = loss(z, target)
+        value.backward()
+        return value.detach().reshape(1), z.grad
 
     return call
 
 
-def require_right(job: Job, gpu: Gpu, grad: Any, given: tuple[Any, Any], space: Space) -> None:
+def require_right(job: Job, gpu: Gpu, grad: Any, inputs: tuple[Any, Any], space: Space) -> None:
     """Raise ArithmeticError unless the first rows of a gradient are those of `fastemd.reference`."""
-    z, target = (gpu.host(x.detach()[:ROWS_CHECKED]) for x in given)
+    z, target = (gpu.host(x.detach()[:ROWS_CHECKED]) for x in inputs)
     _, expected = fe.reference.emd_with_logits(z.astype(np.float64), target, space, rho=2)
     expected = expected / len(grad)
     error = float(np.abs(gpu.host(grad[:ROWS_CHECKED]) - expected).max())

@@ -1,4 +1,4 @@
-"""docs/generated/cuda.md out of results/cuda.json: what was measured on a GPU, or all that was not, and why."""
+"""docs/generated/cuda.md from results/cuda.json: figures measured on a GPU, or why there are none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write(folder: Path, page: Path) -> Path:
 
 
 def section(result: dict[str, Any]) -> str:
-    """Everything about the results."""
+    """Return the page's text."""
     return _measured(result) if result["measured"] else _unmeasured(result)
 
 

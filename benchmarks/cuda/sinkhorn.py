@@ -1,8 +1,8 @@
 """Sinkhorn on a GPU, one cost matrix for a batch, beside a loop of torch in the log domain and POT's batch solver.
 
-All have to reach the same marginal error. fastemd stops there by itself; the loop is told how many iterations that
-takes, and checks nothing; POT, which measures otherwise, gets the coarsest tolerance with which it is reached. What
-the two are told is found on the first rows, once, and not timed.
+All reach the same marginal error. fastemd stops there; the loop makes as many iterations as that needs, without checks;
+POT, which measures another error, gets the coarsest tolerance that suffices. That number and that tolerance come from
+the first rows, and are not timed.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ from ..opponents.formulas import torch
 from .clock import Gpu, in_turn
 
 LOOP, POT = "torch log-domain loop", "POT solve_batch"
-REG, TARGET = 0.05, 1e-5  # costs lie within 0..1
-STRIDE, MOST = 5, 5_000  # iterations between two looks at the loop's error, and the most that it is given
+REG, TARGET = 0.05, 1e-5  # costs are within 0..1
+STRIDE, MOST = 5, 5_000  # iterations between two checks of the loop's error, and at most
 ROWS_CHECKED = 16
 
 
 def job(rows: int, n: int) -> Job:
     """Return the job with its bars, which needs no data."""
-    found = Job(f"Sinkhorn, matrix, reg = {REG:g}, to {TARGET:g}, {rows:,} × {n:,}", lambda: None)
-    found.bars = [faster(3, LOOP), faster(3, POT)]
-    return found
+    job = Job(f"Sinkhorn, matrix, reg = {REG:g}, to {TARGET:g}, {rows:,} × {n:,}", lambda: None)
+    job.bars = [faster(3, LOOP), faster(3, POT)]
+    return job
 
 
-def furnish(job: Job, gpu: Gpu, rows: int, n: int) -> None:
-    """Give a job its calls, once fastemd's first rows are seen to be right."""
+def prepare(job: Job, gpu: Gpu, rows: int, n: int) -> None:
+    """Add its calls to a job, after a check of fastemd's first rows."""
     points = np.random.default_rng(0).random((n, 2))
     cost = ((points[:, None] - points) ** 2).sum(axis=-1)
     cost /= cost.max()
     sets = gpu.sets(lambda k: (gpu.histograms(rows, n, 2 * k + 1), gpu.histograms(rows, n, 2 * k + 2)))
 
     def call(a: Any, b: Any) -> Any:
-        return fe.sinkhorn(gpu.handed(a), gpu.handed(b), cost, reg=REG, tol=TARGET, check=False).value
+        return fe.sinkhorn(gpu.as_input(a), gpu.as_input(b), cost, reg=REG, tol=TARGET, check=False).value
 
     first = [x[:ROWS_CHECKED] for x in sets[0]]
     problem = Problem(*(gpu.host(x) for x in first), cost, REG, TARGET)
     require_right(job, problem, gpu.host(call(*first)))
     job.fastemd = in_turn(call, sets)
-    there = torch.from_numpy(cost).float().to(gpu.place)
+    cost_on_device = torch.from_numpy(cost).float().to(gpu.torch_device)
     for name, make in ((LOOP, loop), (POT, pot)):
         try:
-            opponent = make(problem, first, there)
+            opponent = make(problem, first, cost_on_device)
             opponent(*sets[0])
         except (RuntimeError, ModuleNotFoundError) as error:  # too little memory for rows x n x n, or no POT
             job.absent[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
@@ -57,17 +57,17 @@ def furnish(job: Job, gpu: Gpu, rows: int, n: int) -> None:
             job.opponents[name] = in_turn(opponent, sets)
 
 
-def require_right(job: Job, problem: Problem, found: np.ndarray) -> None:
+def require_right(job: Job, problem: Problem, value: np.ndarray) -> None:
     """Raise ArithmeticError unless values are the reference's, up to what the marginal error leaves open."""
     a, b = (x.astype(np.float64) for x in (problem.a, problem.b))
     exact = fe.reference.sinkhorn(a, b, problem.cost, reg=REG, mass="normalize").value
-    error = float(np.abs(found - exact).max())
+    error = float(np.abs(value - exact).max())
     if not error <= 2 * TARGET:
         raise ArithmeticError(f"{job.name}: off by {error:.2g} from the reference, more than {2 * TARGET:.2g}")
 
 
 def loop(problem: Problem, first: list[Any], cost: Any) -> Callable[[Any, Any], Any]:
-    """The loop as it is written out in torch, with as many iterations as the first rows need."""
+    """Return the loop in torch, with as many iterations as the first rows need."""
     scaled = cost / problem.reg
 
     def steps(a: Any, b: Any, f: Any, g: Any, count: int) -> tuple[Any, Any]:
@@ -95,7 +95,7 @@ def loop(problem: Problem, first: list[Any], cost: Any) -> Callable[[Any, Any], 
 
 
 def pot(problem: Problem, first: list[Any], cost: Any) -> Callable[[Any, Any], Any]:
-    """POT's batch solver, which wants a cost of each row, with the coarsest tolerance that reaches the error."""
+    """Return POT's batch solver, which needs a cost for each row, at the coarsest tolerance that reaches the error."""
     import ot.batch
 
     def run(a: Any, b: Any, tol: float) -> Any:

@@ -1,4 +1,4 @@
-"""What a small call costs the host, and whether a caller can record it as a CUDA graph, with torch and with cupy."""
+"""The host time of a small call, and whether a caller can capture it in a CUDA graph, with torch and with cupy."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ LIBRARIES = ("torch", "cupy")
 MICROSECONDS = 60
 
 
-def plans(sizes: Sizes) -> list[dict[str, Any]]:
-    """Return the lines as they are before anything is measured."""
+def unmeasured(sizes: Sizes) -> list[dict[str, Any]]:
+    """Return the lines of the results without figures."""
     rows, n = sizes.small
     what = f"value + gradient, ρ = 1, {rows:,} × {n:,}"
     host = [_bar(_host_bar(library, 0.0)) for library in LIBRARIES]
@@ -38,12 +38,12 @@ def _graph_bar(library: str, figure: int) -> Bar:
 
 
 def _bar(bar: Bar) -> dict[str, object]:
-    return {**bar.judged({}), "figure": None, "met": None}
+    return {**bar.checked({}), "figure": None, "met": None}
 
 
 def lines(gpu: Gpu, sizes: Sizes) -> list[dict[str, Any]]:
     """Measure, and return the lines."""
-    host, graph = plans(sizes)
+    host, graph = unmeasured(sizes)
     space = fe.Chain(sizes.small[1])
     for number, library in enumerate(LIBRARIES):
         arrays, why = gpu.arrays_of(library, *sizes.small)
@@ -58,15 +58,15 @@ def lines(gpu: Gpu, sizes: Sizes) -> list[dict[str, Any]]:
 
         microseconds = 1e6 * gpu.host_seconds(call, max(sizes.rounds, 3))
         host["figures"][library] = microseconds
-        host["bars"][number] = _host_bar(library, microseconds).judged({})
-        found = _replays(gpu, library, call, arrays)
-        graph["figures"][library] = found or "replays to the answers of new numbers"
-        graph["bars"][number] = _graph_bar(library, int(not found)).judged({})
+        host["bars"][number] = _host_bar(library, microseconds).checked({})
+        failure = _replays(gpu, library, call, arrays)
+        graph["figures"][library] = failure or "replays to the answers of new numbers"
+        graph["bars"][number] = _graph_bar(library, int(not failure)).checked({})
     return [host, graph]
 
 
 def _replays(gpu: Gpu, library: str, call: Callable[[], Any], arrays: tuple[Any, ...]) -> str:
-    """Record a call, put new numbers into its arrays, replay it; return what went wrong, or nothing."""
+    """Capture a call, change its arrays, replay it; return the failure, or an empty string."""
     a, b, out = arrays
     kept: list[Any] = []
 
@@ -75,7 +75,7 @@ def _replays(gpu: Gpu, library: str, call: Callable[[], Any], arrays: tuple[Any,
 
     try:
         replay = gpu.captured(library, recorded)
-    except Exception as error:  # of torch, cupy or numba: the verdict is that it does not work, and why
+    except Exception as error:  # of torch, cupy or numba: the result is why it does not work
         return f"cannot be recorded: {type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
     first = a * 1
     a[...] = b
@@ -83,7 +83,7 @@ def _replays(gpu: Gpu, library: str, call: Callable[[], Any], arrays: tuple[Any,
     out[...] = 0
     replay()
     gpu.synchronize()
-    found = [gpu.host(x).copy() for x in (kept[0], out)]
+    replayed = [gpu.host(x).copy() for x in (kept[0], out)]
     expected = [gpu.host(x) for x in call()]
-    same = all(np.array_equal(x, y) for x, y in zip(found, expected, strict=True))
+    same = all(np.array_equal(x, y) for x, y in zip(replayed, expected, strict=True))
     return "" if same else "replays to other answers"

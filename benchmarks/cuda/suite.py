@@ -1,7 +1,7 @@
-"""The suite of a GPU: ``python -m benchmarks cuda`` measures there, or says why it cannot.
+"""The suite of a GPU: ``python -m benchmarks cuda`` measures there, or names the obstacle.
 
-It writes ``results/cuda.json``. Without a GPU nothing is measured: the file then lists the rows and the reason, unless
-it holds a measured run, which is left alone; the status of the command is `UNMEASURED`.
+It writes ``results/cuda.json``. Without a GPU the file lists the rows and the reason, unless it has a measured run
+already; the status of the command is `UNMEASURED`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..harness import measure, record
 from ..harness.record import RESULTS
 from ..opponents import formulas
 from . import jobs, small_calls
-from .jobs import COPY, FULL, QUICK, Plan, Sizes
+from .jobs import COPY, FULL, QUICK, DeviceJob, Sizes
 
 if TYPE_CHECKING:
     from .clock import Gpu
@@ -39,7 +39,7 @@ def run(folder: Path = RESULTS, *, quick: bool = False, only: str = "") -> Path:
     quick : bool
         Tiny sizes, one round: shows that everything runs; the figures mean nothing.
     only : str
-        A regular expression: only the jobs whose names it is found in.
+        A regular expression: only the jobs whose names it matches.
     """
     sizes = QUICK if quick else FULL
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,12 +69,12 @@ def status(path: Path) -> int:
 
 
 def obstacle() -> str:
-    """Return why nothing can be measured here; empty where it can."""
-    found = fe.cuda.is_available()
-    if not found:
-        return str(found.reason)
-    if "simulates" in found.reason:
-        return f"{found.reason}; a simulated device has no speed"
+    """Return the reason why nothing can be measured here, or an empty string."""
+    available = fe.cuda.is_available()
+    if not available:
+        return str(available.reason)
+    if "simulates" in available.reason:
+        return f"{available.reason}; a simulated device has no speed"
     if formulas.torch is None:
         return f"torch, which makes the data and is compared with, is missing ({formulas.missing})"
     if not formulas.torch.cuda.is_available():
@@ -84,9 +84,12 @@ def obstacle() -> str:
 
 def unmeasured(reason: str, sizes: Sizes, only: str = "") -> dict[str, Any]:
     """Return results without figures: every row with its bars, and the reason."""
-    rows = [{"job": plan.job.name, "bars": [bar.judged({}) for bar in plan.job.bars]} for plan in _chosen(sizes, only)]
+    chosen = [device_job.job for device_job in _chosen(sizes, only)]
+    rows = [{"job": job.name, "bars": [bar.checked({}) for bar in job.bars]} for job in chosen]
     rows += [
-        {"job": line["job"], "bars": line["bars"]} for line in small_calls.plans(sizes) if re.search(only, line["job"])
+        {"job": line["job"], "bars": line["bars"]}
+        for line in small_calls.unmeasured(sizes)
+        if re.search(only, line["job"])
     ]
     head = record.here_and_now(PACKAGES)
     return head | {"device": None, "measured": False, "reason": reason, "lines": rows, "seconds": 0.0}
@@ -104,22 +107,22 @@ def measured(gpu: Gpu, sizes: Sizes, only: str = "") -> dict[str, Any]:
     return result
 
 
-def _chosen(sizes: Sizes, only: str) -> Iterator[Plan]:
-    return (plan for plan in jobs.all_plans(sizes) if re.search(only, plan.job.name))
+def _chosen(sizes: Sizes, only: str) -> Iterator[DeviceJob]:
+    return (device_job for device_job in jobs.all_jobs(sizes) if re.search(only, device_job.job.name))
 
 
 def _lines(gpu: Gpu, sizes: Sizes, only: str) -> Iterator[dict[str, Any]]:
-    for plan in _chosen(sizes, only):
-        yield row(plan, gpu, sizes)
+    for device_job in _chosen(sizes, only):
+        yield row(device_job, gpu, sizes)
         gpu.free()
-    if any(re.search(only, line["job"]) for line in small_calls.plans(sizes)):
+    if any(re.search(only, line["job"]) for line in small_calls.unmeasured(sizes)):
         yield from small_calls.lines(gpu, sizes)
 
 
-def row(plan: Plan, gpu: Gpu, sizes: Sizes) -> dict[str, Any]:
-    """Furnish a plan, hold all answers against each other, measure, and return it as a line of the JSON file."""
-    job = plan.job
-    plan.furnish(gpu, sizes)
+def row(device_job: DeviceJob, gpu: Gpu, sizes: Sizes) -> dict[str, Any]:
+    """Prepare a job, compare all answers, measure, and return a line of the JSON file."""
+    job = device_job.job
+    device_job.prepare(gpu, sizes)
     jobs.require_agreement(job, gpu)
     job.beside[COPY], job.loops = gpu.copying(sizes.copied)
     medians, rounds = gpu.times({"fastemd": job.fastemd, **job.opponents, **job.beside}, sizes.seconds, sizes.rounds)
@@ -130,6 +133,6 @@ def row(plan: Plan, gpu: Gpu, sizes: Sizes) -> dict[str, Any]:
 
 def _summary(line: dict[str, Any]) -> str:
     """One line of progress: the job, and its bars."""
-    verdict = {True: "met", False: "MISSED", None: "NOT JUDGED"}
+    verdict = {True: "met", False: "MISSED", None: "not checked"}
     bars = "; ".join(f"{bar['bar']}: {bar['figure'] or 0:.3g} {verdict[bar['met']]}" for bar in line["bars"])
     return f"{line['job']}: {bars}"

@@ -1,1 +1,1 @@
-"""What every suite needs: sizes, timing, processes, records, tables."""
+"""Shared by the suites: sizes, the clock, fresh processes, memory, files of results, tables, pictures."""

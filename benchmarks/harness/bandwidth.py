@@ -1,4 +1,4 @@
-"""What memory can do: two loops that move numbers and do next to nothing else, on two threads.
+"""The memory bandwidth: two loops that move numbers and compute next to nothing, on two threads.
 
 `read` adds up two arrays (2 x nbytes counted), as a value has to read two; `triad` is ``out = a + 3 * b`` (3 x nbytes
 counted: the cache's own read of a line before it is written is not counted, here or for any solver), as a value with
@@ -7,7 +7,7 @@ a gradient has to read two arrays and write one.
 Everything is said relative to these loops, so a slow one would flatter fastemd. Each thread gets a slice of its own: a
 loop from `first` to `last` over the whole array read 6.6 GB/s where slices read 43, as much as BLAS's dot product on
 two threads (43) and more than torch's (36); triad 42 GB/s, torch.add 34 (2 cores of an AMD EPYC, 65,536 x 1,000). And a
-share that memory cannot explain is not judged, see `measure.Bar`.
+share that memory cannot explain is not checked, see `measure.Bar`.
 """
 
 from __future__ import annotations

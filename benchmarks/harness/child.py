@@ -1,9 +1,10 @@
-"""What only a fresh process can tell: ``python -m benchmarks.harness.child WHAT [ARGUMENT]`` prints it as JSON.
+"""Figures that only a fresh process can give: ``python -m benchmarks.harness.child WHAT [ARGUMENT]`` prints it as JSON.
 
 `import`: seconds that importing fastemd takes after numpy, and which foreign packages that loads; names are loaded when
 first used, so also the seconds until there is a first space.
 `call`: seconds from before the import of fastemd (numpy being there) to the first answer, numba's own import included.
 `memory`: how many bytes emd_with_logits on so many rows needs at its peak, beside its inputs and its output.
+`loss_memory`: how many bytes EMDLoss needs at its peak, and how many of them are the gradient.
 """
 
 import gc
@@ -11,9 +12,10 @@ import json
 import sys
 import threading
 import time
-import tracemalloc
 
 import numpy as np
+
+from .memory import rise_of
 
 ROWS = 16
 WARM_ROWS = 8  # one block of rows, so one thread
@@ -58,20 +60,16 @@ def first_call(what):
 
 
 def memory(what):
-    """The larger of two figures: what tracemalloc saw, and how far the peak of resident memory rose.
+    """Bytes that emd_with_logits needs beside its inputs and its output; the values, 4 bytes a row, are counted.
 
-    tracemalloc counts each byte of every numpy array, in all threads. Resident memory includes what other allocators
-    do, and the stacks of threads, but the system counts it in pages and late. Kernels are compiled beforehand, in a
-    thread that then ends, so that no scratch kept for it hides in the figures; inputs and output have been written, so
-    their pages are there. The values returned (4 bytes a row) are part of the figures.
+    The kernel is compiled in a thread that then ends, so that no scratch kept for it hides in the figure; inputs and
+    output have been written, so their pages are there.
     """
     import fastemd as fe
 
-    from ..compare.memory import resident_peak
-
     kind, _, rows = what.partition(" ")
     fe.set_num_threads(2)
-    space = fe.Chain(1000) if kind == "chain" else fe.Tree.imagenet()
+    space = _space_of_1000(fe, kind)
     rng = np.random.default_rng(0)
     z = rng.standard_normal((int(rows), space.n), dtype=np.float32)
     target = rng.integers(space.n, size=len(z))
@@ -84,13 +82,29 @@ def memory(what):
     thread.start()
     thread.join()
     gc.collect()
-    tracemalloc.start()
-    before, already = resident_peak(reset=True), tracemalloc.get_traced_memory()[0]
-    fe.emd_with_logits(z, target, space, out=out)
-    resident, traced = resident_peak() - before, tracemalloc.get_traced_memory()[1] - already
-    return {"bytes": max(resident, traced), "nodes": getattr(space, "n_nodes", space.n)}
+    peak = rise_of(lambda: fe.emd_with_logits(z, target, space, out=out))
+    return {"bytes": peak, "nodes": getattr(space, "n_nodes", space.n)}
+
+
+def loss_memory(kind):
+    """Bytes that a forward and a backward pass of EMDLoss needs, the gradient included."""
+    import torch
+
+    import fastemd as fe
+    from fastemd.torch import EMDLoss
+
+    fe.set_num_threads(2)
+    torch.set_num_threads(2)
+    loss = EMDLoss(_space_of_1000(fe, kind))
+    loss(torch.randn(WARM_ROWS, 1000).requires_grad_(), torch.randint(0, 1000, (WARM_ROWS,))).backward()
+    z, target = torch.randn(4096, 1000).requires_grad_(), torch.randint(0, 1000, (4096,))
+    return {"peak": rise_of(lambda: loss(z, target).backward()), "gradient": z.grad.nbytes}
+
+
+def _space_of_1000(fe, kind):
+    return fe.Chain(1000) if kind == "chain" else fe.Tree.imagenet()
 
 
 if __name__ == "__main__":
-    measure = {"import": import_time, "call": first_call, "memory": memory}[sys.argv[1]]
-    print(json.dumps(measure(*sys.argv[2:])))
+    measures = {"import": import_time, "call": first_call, "memory": memory, "loss_memory": loss_memory}
+    print(json.dumps(measures[sys.argv[1]](*sys.argv[2:])))

@@ -26,7 +26,7 @@ Medians = dict[str, float]
 class Bar:
     """A limit set beforehand: `figure(medians)` has to be at least, or at most, `limit`.
 
-    A figure beyond `plausible` is not judged: it says that something was measured wrongly.
+    A figure beyond `plausible` is not checked: it says that something was measured wrongly.
     """
 
     words: str
@@ -35,8 +35,8 @@ class Bar:
     at_least: bool
     plausible: float = math.inf
 
-    def judged(self, medians: Medians) -> dict[str, object]:
-        """Return the bar with its figure and verdict; None where what it speaks of was not measured, or cannot be."""
+    def checked(self, medians: Medians) -> dict[str, object]:
+        """Return the bar, its figure, and whether it is met: None if a time is missing or the figure implausible."""
         sign = "≥" if self.at_least else "≤"
         bar: dict[str, object] = {"bar": f"{sign} {self.limit:,g} {self.words}", "figure": None, "met": None}
         try:
@@ -71,7 +71,7 @@ class Job:
     ----------
     name : str
     fastemd : callable
-        What is judged.
+        The call that the bars are about.
     opponents : dict of callables
         What answers the same; held against fastemd's answer before it is timed.
     beside : dict of callables
@@ -130,7 +130,7 @@ def line(job: Job, medians: Medians, rounds: int) -> dict[str, object]:
         "median_ms": {name: 1e3 * median for name, median in medians.items()},
         "ratio": {name: medians[name] / medians["fastemd"] for name in job.opponents},
         "absent": job.absent,
-        "bars": [bar.judged(medians) for bar in job.bars],
+        "bars": [bar.checked(medians) for bar in job.bars],
     }
     if job.bandwidth:
         found |= {
@@ -148,32 +148,35 @@ def side_by_side(contenders: dict[str, Call], seconds: float, most: int) -> tupl
 
     Rounds are made until `seconds` have passed: three at least, `most` at most.
     """
-    calls = {name: _calls_in_a_turn(call) for name, call in contenders.items()}
+    calls = {}
+    for name, call in contenders.items():
+        call()
+        calls[name] = calls_in_a_turn(timed(call))
     times: dict[str, list[float]] = {name: [] for name in contenders}
     begin = time.perf_counter()
     rounds = 0
     while rounds < min(3, most) or (rounds < most and time.perf_counter() - begin < seconds):
         for name, call in contenders.items():
-            times[name].append(_turn(call, calls[name]))
+            times[name].append(turn(call, calls[name]))
         rounds += 1
     return {name: statistics.median(turns) for name, turns in times.items()}, rounds
 
 
-def _calls_in_a_turn(call: Call) -> int:
-    """How many calls fill a turn; 0 for a call that is long enough to be measured cold."""
-    call()
-    once = _timed(call, 1)
-    return math.ceil(TURN / once) if once < SHORT else 0
+def calls_in_a_turn(once: float) -> int:
+    """Return how many calls fill a turn; 0 for a call that is long enough to be measured cold."""
+    return math.ceil(TURN / max(once, 1e-9)) if once < SHORT else 0
 
 
-def _turn(call: Call, calls: int) -> float:
+def turn(call: Call, calls: int) -> float:
+    """Return the mean seconds of a call in a turn."""
     time.sleep(PAUSE)
     if calls:
         call()
-    return _timed(call, max(calls, 1))
+    return timed(call, max(calls, 1))
 
 
-def _timed(call: Call, calls: int) -> float:
+def timed(call: Call, calls: int = 1) -> float:
+    """Return the mean seconds of a call; an answer is freed within them."""
     begin = time.perf_counter()
     for _ in range(calls):
         call()

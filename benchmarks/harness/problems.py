@@ -12,7 +12,7 @@ import fastemd as fe
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the jobs are, how many seconds each may take, and how many rounds it has at most."""
+    """Sizes of the jobs, and the seconds and rounds that each may take at most."""
 
     bins: int = 1_000
     large: int = 65_536

@@ -9,16 +9,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from .measure import Bar, at_most
 from .problems import Sizes
+from .record import ROOT
 
-ROOT = Path(__file__).parents[2]
 MIB = 2**20
 
 
-def _child(*words: str, **environment: str) -> dict:
+def child(*words: str, **environment: str) -> dict:
     """Run benchmarks.harness.child, and return what it prints."""
     process = subprocess.run(
         [sys.executable, "-m", "benchmarks.harness.child", *words],
@@ -32,7 +31,7 @@ def _child(*words: str, **environment: str) -> dict:
 
 
 def _line(name: str, figures: dict[str, object], bars: list[Bar]) -> dict[str, object]:
-    return {"job": name, "figures": figures, "note": "", "bars": [bar.judged({}) for bar in bars]}
+    return {"job": name, "figures": figures, "note": "", "bars": [bar.checked({}) for bar in bars]}
 
 
 def lines(sizes: Sizes) -> Iterator[dict[str, object]]:
@@ -45,7 +44,7 @@ def lines(sizes: Sizes) -> Iterator[dict[str, object]]:
 
 
 def _import(sizes: Sizes) -> dict[str, object]:
-    runs = [_child("import") for _ in range(sizes.processes)]
+    runs = [child("import") for _ in range(sizes.processes)]
     seconds, loaded = statistics.median(run["seconds"] for run in runs), runs[0]["loaded"]
     first_space = statistics.median(run["with a space"] for run in runs)
     figures = {"s": seconds, "s with a first space": first_space, "packages loaded": ", ".join(loaded) or "none"}
@@ -56,9 +55,9 @@ def _import(sizes: Sizes) -> dict[str, object]:
 def _first_call(what: str, sizes: Sizes) -> dict[str, object]:
     """Cold: with an empty folder as numba's cache. Warm: the processes after it, with the same folder; their median."""
     with tempfile.TemporaryDirectory() as folder:
-        cold = _child("call", what, NUMBA_CACHE_DIR=folder)["seconds"]
+        cold = child("call", what, NUMBA_CACHE_DIR=folder)["seconds"]
         warm = statistics.median(
-            _child("call", what, NUMBA_CACHE_DIR=folder)["seconds"] for _ in range(min(sizes.processes, 3))
+            child("call", what, NUMBA_CACHE_DIR=folder)["seconds"] for _ in range(min(sizes.processes, 3))
         )
     bars = [at_most(8, "s cold", cold), at_most(1.5, "s warm", warm)]
     return _line(f"first call in a fresh process, {what}", {"s cold": cold, "s warm": warm}, bars)
@@ -71,7 +70,7 @@ def _memory(kind: str, sizes: Sizes) -> dict[str, object]:
     second the values of three times the rows more, and the noise of what the system counts.
     """
     rows = sizes.logits_rows
-    few, many = _child("memory", f"{kind} {rows}"), _child("memory", f"{kind} {4 * rows}")
+    few, many = child("memory", f"{kind} {rows}"), child("memory", f"{kind} {4 * rows}")
     figures = {
         f"MiB at {rows:,} rows": few["bytes"] / MIB,
         f"MiB at {4 * rows:,} rows": many["bytes"] / MIB,

@@ -1,14 +1,16 @@
-"""Where and when something was measured: the machine, the versions, the commit."""
+"""Files of results: what is measured, where and when: the machine, the versions, the commit."""
 
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
+import json
 import os
 import platform
 import re
 import subprocess
 from pathlib import Path
+
+from fastemd.cli import machine, versions_of
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks/results"
@@ -18,15 +20,16 @@ PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "torch", "fastemd")
 
 def here_and_now(packages: tuple[str, ...] = ()) -> dict[str, object]:
     """Return what belongs at the head of a file of results; it names the versions of more packages if asked to."""
+    here = machine()
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "device": processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "device": here["processor"],
+        "cores": here["cpus"],
         "load_before": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "system": f"{platform.system()} {platform.machine()}",
+        "system": here["system"],
         "threads": 2,
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in (*PACKAGES, *packages)},
+        "versions": versions_of({name: (name,) for name in (*PACKAGES, *packages)}),
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--", ".", *(f":!{made}" for made in MADE))),
     }
@@ -39,17 +42,14 @@ def file_name(suite: str, device: str) -> str:
 
 def processor() -> str:
     """Return the name of the processor, as the system gives it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists() and (found := re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), flags=re.MULTILINE)):
-        return found[1].strip()
-    return platform.processor() or platform.machine()
+    return str(machine()["processor"])
 
 
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def write(result: dict[str, object], path: Path) -> Path:
+    """Write a file of results and return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
 
 
 def _git(*words: str) -> str | None:

@@ -1,4 +1,8 @@
-"""docs/generated/core.md out of the results: figures in the documentation are never typed by hand."""
+"""Tables out of the results: figures in the documentation are never typed by hand.
+
+``docs/generated`` has what users read: fastemd beside what they would use otherwise. ``benchmarks/results`` has the
+same lines with their bars.
+"""
 
 from __future__ import annotations
 
@@ -6,47 +10,79 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from .record import RESULTS
+from .record import ROOT
 
-PAGE = Path(__file__).parents[2] / "docs" / "generated" / "core.md"
-OWN = ("fastemd", "read", "triad", "copy")
-
-
-def write(folder: Path = RESULTS, page: Path = PAGE) -> Path:
-    """Write the page of the core, newest results first, and return its path."""
-    return write_sections(folder, "core", page, section)
+PAGES = ROOT / "docs" / "generated"
+MADE = "<!-- made by python -m benchmarks tables; do not edit -->"
+# Loops that are measured beside fastemd for their bandwidth: they compute no distance.
+LOOPS = ("read", "triad", "copy")
+OWN = ("fastemd, ", "random tree")  # other calls of fastemd, which only bars compare with
 
 
-def write_sections(folder: Path, suite: str, page: Path, section: Callable[[dict], str]) -> Path:
-    """Write a page with a section for each file of results of a suite, newest first, and return its path."""
+def load(folder: Path, suite: str) -> list[dict]:
+    """Return the files of results of a suite, newest first."""
     paths = sorted(folder.glob(f"{suite}-*.json"))
     if not paths:
         raise FileNotFoundError(f"{folder} has no {suite}-*.json; make one with: python -m benchmarks {suite}")
     results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    results.sort(key=lambda result: result["date"], reverse=True)
+    return sorted(results, key=lambda result: result["date"], reverse=True)
+
+
+def write(parts: Iterable[str], page: Path) -> Path:
+    """Write a page of these parts and return its path."""
     page.parent.mkdir(parents=True, exist_ok=True)
-    head = "<!-- made by python -m benchmarks tables; do not edit -->"
-    page.write_text("\n\n".join([head, *map(section, results)]) + "\n", encoding="utf-8")
+    page.write_text("\n\n".join([MADE, *filter(None, parts)]) + "\n", encoding="utf-8")
     return page
 
 
+def write_sections(folder: Path, suite: str, page: Path, section: Callable[[dict], str]) -> Path:
+    """Write a page with a section for each file of results of a suite, newest first, and return its path."""
+    return write(map(section, load(folder, suite)), page)
+
+
 def section(result: dict) -> str:
-    """Everything about one file of results."""
-    timed = [line for line in result["lines"] if "median_ms" in line]
-    others = [line for line in result["lines"] if "figures" in line]
+    """Return what users read of one file of results: times beside others, then other figures."""
+    timed, others = split(result)
+    parts = [f"**{result['device']}**, {result['cores']} cores", times_table(timed), plain_figure_table(others)]
+    return "\n\n".join(filter(None, [*parts, absences(timed), provenance(result)]))
+
+
+def section_with_bars(result: dict) -> str:
+    """Return everything about one file of results."""
+    timed, others = split(result)
     parts = [f"**{result['device']}**, {result['cores']} cores: {tally(result['lines'])}", timed_table(timed)]
     if others:
         parts.append(figure_table(others))
-    if why := absences(timed):
-        parts.append(why)
-    return "\n\n".join([*parts, provenance(result)])
+    return "\n\n".join(filter(None, [*parts, absences(timed), provenance(result)]))
+
+
+def split(result: dict) -> tuple[list[dict], list[dict]]:
+    """Return the lines that were timed, and those with other figures."""
+    lines = result["lines"]
+    return [line for line in lines if "median_ms" in line], [line for line in lines if "figures" in line]
+
+
+def rivals(line: dict) -> dict[str, float]:
+    """Return the milliseconds of fastemd, and of everything else that was timed for comparison, as users name it."""
+    return {name: ms for name, ms in line["median_ms"].items() if name not in LOOPS and not name.startswith(OWN)}
+
+
+def times_table(lines: list[dict]) -> str:
+    """Return the table of fastemd's times beside others."""
+    rows = []
+    for line in lines:
+        times = rivals(line)
+        own = times.pop("fastemd")
+        beside = (f"{name} {duration(ms / 1e3)} (× {number(ms / own)})" for name, ms in times.items())
+        rows.append([line["job"], f"**{duration(own / 1e3)}**", "; ".join(beside)])
+    return table(["job", "fastemd", "beside it (× fastemd's time)"], rows) if rows else ""
 
 
 def tally(lines: list[dict]) -> str:
     """Return how many bars are met."""
     bars = [bar for line in lines for bar in line["bars"]]
-    met, unknown = (sum(bar["met"] is verdict for bar in bars) for verdict in (True, None))
-    return f"{met} of {len(bars)} bars met" + (f", {unknown} not measured or not judged" if unknown else "") + "."
+    met, unknown = (sum(bar["met"] is state for bar in bars) for state in (True, None))
+    return f"{met} of {len(bars)} bars met" + (f", {unknown} not measured or not checked" if unknown else "") + "."
 
 
 def timed_table(lines: list[dict]) -> str:
@@ -65,29 +101,36 @@ def _own(line: dict) -> list[str]:
 
 
 def _others(line: dict) -> str:
-    return "; ".join(f"{name} {number(ms)}" for name, ms in line["median_ms"].items() if name not in OWN)
+    return "; ".join(
+        f"{name} {number(ms)}" for name, ms in line["median_ms"].items() if name not in ("fastemd", *LOOPS)
+    )
 
 
 def _bars(line: dict) -> str:
-    return "; ".join(f"{bar['bar']}: {verdict(bar)}" for bar in line["bars"])
+    return "; ".join(f"{bar['bar']}: {outcome(bar)}" for bar in line["bars"])
 
 
-def verdict(bar: dict) -> str:
+def outcome(bar: dict) -> str:
     if bar["figure"] is None:
         return "not measured"
-    words = {True: "met", False: "**MISSED**", None: f"**not judged** ({bar.get('why')})"}
+    words = {True: "met", False: "**MISSED**", None: f"**not checked** ({bar.get('why')})"}
     return f"{number(bar['figure'])}, {words[bar['met']]}"
 
 
 def figure_table(lines: list[dict]) -> str:
+    """Return the table of what was counted otherwise, with its bars."""
+    return table(["what", "figures", "bars"], ([line["job"], _figures(line), _bars(line)] for line in lines))
+
+
+def plain_figure_table(lines: list[dict]) -> str:
     """Return the table of what was counted otherwise."""
+    return table(["what", "figures"], ([line["job"], _figures(line)] for line in lines)) if lines else ""
 
-    def figures(line: dict) -> str:
-        note = f" ({line['note']})" if line["note"] else ""
-        each = (f"{name}: {x if isinstance(x, str) else number(x)}" for name, x in line["figures"].items())
-        return "; ".join(each) + note
 
-    return table(["what", "figures", "bars"], ([line["job"], figures(line), _bars(line)] for line in lines))
+def _figures(line: dict) -> str:
+    note = f" ({line['note']})" if line["note"] else ""
+    each = (f"{name}: {x if isinstance(x, str) else number(x)}" for name, x in line["figures"].items())
+    return "; ".join(each) + note
 
 
 def absences(lines: list[dict]) -> str:
@@ -118,3 +161,15 @@ def number(x: float) -> str:
     if x and not 1e-4 <= abs(x) < 1e6:
         return f"{x:.1e}"
     return f"{x:,.0f}" if abs(x) >= 100 else f"{x:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time with a fitting unit and about three digits.
+
+    >>> duration(0.00001234)
+    '12.3 µs'
+    """
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"

@@ -1,1 +1,1 @@
-"""What other libraries make of the same problems."""
+"""The same problems in other libraries."""

@@ -1,4 +1,4 @@
-"""What other libraries make of the same entropic problems, each at settings that just reach a stated marginal error.
+"""Sinkhorn in other libraries, each at settings that just reach a stated marginal error.
 
 An opponent is set up once a problem: data in its own arrays, functions compiled. Its `solve(effort)` returns values
 (rows,) and is what is timed; `plan(effort)` returns the plans that the marginal error is measured on. Efforts are
@@ -104,7 +104,7 @@ def ott(problem: Problem) -> Iterator[Opponent]:
 
 
 def geomloss(problem: Problem) -> Iterator[Opponent]:
-    """The batch solver of geomloss on torch, which is told how many iterations to make."""
+    """The batch solver of geomloss on torch, which makes a given number of iterations."""
     import torch
 
     packages.load("geomloss")

@@ -1,4 +1,4 @@
-"""What PyTorch makes of the same formulas, on two threads: eager, compiled, and with sparse matrices.
+"""The same formulas in PyTorch, on two threads: eager, compiled, and with sparse matrices.
 
 Each opponent is given its cheapest form. Edges of a unit chain are not weighted; a tree's matrix holds only what is
 needed; a compiled gradient is traced forwards and backwards as one graph, centring included; class indices are

@@ -1,4 +1,4 @@
-"""What plain jax makes of the loss, at rho = 2: softmax, flows as prefix sums or differences of two, mean."""
+"""The loss in plain jax, at rho = 2: softmax, flows as prefix sums or differences of two, mean."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from ..harness.record import RESULTS
+from ..harness.tables import PAGES
 from . import runs
 
 EXPERIMENTS = {
@@ -34,14 +36,14 @@ def main(words: Sequence[str] | None = None) -> None:
         one.add_argument("--seeds", type=int, default=runs.SEEDS, help="how many (default: %(default)s)")
         own = name != "imagenet"
         one.add_argument(
-            "--results", type=Path, default=runs.RESULTS if own else None, required=not own, metavar="FOLDER",
+            "--results", type=Path, default=RESULTS if own else None, required=not own, metavar="FOLDER",
             help="of the JSON file",
         )  # fmt: skip
         one.add_argument("--pages", type=Path, metavar="FOLDER", help="of table and picture")
         if name in modules:
             modules[name].add_arguments(one)
     again = commands.add_parser("tables", help="make tables and pictures anew, from the JSON files there are")
-    again.add_argument("--results", type=Path, default=runs.RESULTS, metavar="FOLDER", help="of the JSON files")
+    again.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="of the JSON files")
     again.add_argument("--pages", type=Path, metavar="FOLDER", help="of tables and pictures")
     options = parser.parse_args(words)
     if options.what == "tables":
@@ -49,7 +51,7 @@ def main(words: Sequence[str] | None = None) -> None:
         if not made:
             parser.error(f"{options.results} has no results of an experiment; make some first")
     else:
-        if options.quick and options.results == runs.RESULTS:
+        if options.quick and options.results == RESULTS:
             parser.error("a quick run is not for the documentation: name another folder with --results")
         if options.seeds < 2:
             parser.error(f"--seeds is {options.seeds}. Needed: 2 or more, as a comparison has to see how figures vary")
@@ -57,7 +59,7 @@ def main(words: Sequence[str] | None = None) -> None:
         module = modules[options.what]
         print(runs.save(runs.measured(module.run, options, module.PACKAGES), options.what, options.results))
         made = [options.what]
-    pages = options.pages or (runs.PAGES if options.results == runs.RESULTS else options.results)
+    pages = options.pages or (PAGES if options.results == RESULTS else options.results)
     for name in made:
         print(*runs.write(modules[name], name, options.results, pages), sep="\n")
 

@@ -1,4 +1,4 @@
-"""What the experiments share: seeds, means, paired comparisons, and the files that tell of them."""
+"""Shared by the experiments: seeds, means, paired comparisons, and the files of results and pages."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from rich.table import Table
 
 from ..harness import record, tables
 
-RESULTS = Path(__file__).parents[1] / "results"
-PAGES = Path(__file__).parents[2] / "docs" / "generated"
 SEEDS = 5
 
 Record = dict[str, Any]
@@ -79,7 +77,7 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def spread(values: Sequence[float]) -> str:
+def mean_and_sd(values: Sequence[float]) -> str:
     """Return a mean and a standard deviation over seeds, such as 0.512 ± 0.013."""
     values = np.asarray(values, float)
     sd = float(values.std(ddof=1)) if len(values) > 1 else 0.0

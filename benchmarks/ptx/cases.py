@@ -1,17 +1,18 @@
-"""Which kernels are compiled: every one there is, of every room; and what of their properties is varied.
+"""The cases of the suite: every kernel of every space, in a selection of types, sizes and devices.
 
-A kernel has a room, a law, a dtype, a team of threads, a place for its scratch and a compute capability. All
-combinations are thousands, at a second or more each. So:
+A case has a kernel, a space, rho, a dtype, a number of threads to a row, a place for its scratch and a compute
+capability. All combinations are thousands, at a second or more each. The table has
 
-- every kernel x room x law, for float32, a team of 256, shared scratch, on compute capability 9.0;
-- of these the main kernels on each capability: other gradients differ from "gradient for a" by what they take off;
-- the main kernels at rho = 1 with each of the other dtypes; and at rho = 1 and any rho, whose powers take the most
-  registers, with smaller teams and with scratch in device memory; on compute capability 9.0;
-- and so those that share a row out to many blocks;
-- the kernels of entropic transport, which have no law, on each capability.
+- every kernel on every space with rho = 1, 2 and any other, for float32, 256 threads and scratch in shared memory, on
+  compute capability 9.0;
+- the main kernels likewise on each capability: gradients other than "gradient for a" differ from it in little;
+- the main kernels for the other dtypes at rho = 1; and, at rho = 1 and any rho, whose powers take the most registers,
+  for fewer threads and for scratch in global memory; on compute capability 9.0;
+- the multi-block kernels;
+- the kernels of Sinkhorn's iteration, which have no rho, on each capability.
 
-`quick` deals the main kernels and the expected gradient out to the capabilities, each once, with the other properties
-taken in turn.
+`quick` distributes the main kernels and the gradient of normalized histograms over the capabilities, each once, with
+the other properties taken in turn.
 """
 
 from __future__ import annotations
@@ -24,18 +25,21 @@ from fastemd.formulas.gradient import CENTRED, EXPECTED, POTENTIAL, UNCENTRED, W
 
 from .reading import CAPABILITIES
 
-ROOMS = ("chain", "ring", "tree")
-SHARED_OUT = ("chain", "tree")  # whose long rows many blocks share
-LAWS = (1.0, 2.0, 0.0)
+SPACES = ("chain", "ring", "tree")
+MULTIBLOCK_SPACES = ("chain", "tree")
+RHOS = (1.0, 2.0, 0.0)  # 0: any
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int32")
-TEAMS = (256, 32, 1)
+THREADS = (256, 32, 1)
 BASE = "9.0"
 
 
 class Kernel(NamedTuple):
-    """A kernel as a call asks for it: its name in `fastemd.cuda.exact.kernels`, and what else it is compiled for."""
+    """A kernel: its label, its name in `fastemd.cuda.exact.kernels`, and further fields of the `Case` there.
 
-    words: str
+    `method` is that of Sinkhorn's iteration on a matrix.
+    """
+
+    label: str
     name: str
     flags: tuple[int, ...] = ()
     classes: bool = False
@@ -58,24 +62,24 @@ KERNELS = (
     Kernel("logits, histograms", "logits"),
     Kernel("logits, histograms normalized", "logits", normalized=(False, True)),
 )
-MAIN = tuple(kernel for kernel in KERNELS if kernel.words in (
+MAIN = tuple(kernel for kernel in KERNELS if kernel.label in (
     "value", "gradient for a", "flow", "length gradient", "logits, classes", "logits, histograms",
 ))  # fmt: skip
-QUICK = (*MAIN, *(kernel for kernel in KERNELS if kernel.words == "gradient for b, normalized"))
-SHARED_QUICK = tuple(
+QUICK = (*MAIN, *(kernel for kernel in KERNELS if kernel.label == "gradient for b, normalized"))
+MULTIBLOCK_QUICK = tuple(
     kernel
     for kernel in KERNELS
-    if kernel.words in ("value", "gradient for b, normalized", "flow", "logits, histograms normalized")
+    if kernel.label in ("value", "gradient for b, normalized", "flow", "logits, histograms normalized")
 )
 HOT = tuple(
-    (room, kernel)
-    for room, words in (("chain", "value"), ("chain", "gradient for a"), ("tree", "gradient for a"))
+    (space, kernel)
+    for space, label in (("chain", "value"), ("chain", "gradient for a"), ("tree", "gradient for a"))
     for kernel in KERNELS
-    if kernel.words == words
+    if kernel.label == label
 )
-CAPS = (80, 64, 48, 40)
-# Of entropic transport: on a matrix by either method, which spaces do not have.
-SINKHORN_ROOMS = ("matrix", "chain", "ring", "tree")
+REGISTER_LIMITS = (80, 64, 48, 40)
+# Of Sinkhorn's iteration: on a matrix there are two methods, on spaces one.
+SINKHORN_COSTS = ("matrix", "chain", "ring", "tree")
 SINKHORN = (
     Kernel("Sinkhorn's loop, products", "sinkhorn", method="products"),
     Kernel("Sinkhorn's loop, exponentials", "sinkhorn", method="exponentials"),
@@ -87,105 +91,108 @@ SINKHORN = (
 
 
 class Case(NamedTuple):
-    """One kernel to compile, or the several that share a row out to many blocks.
+    """A kernel to compile, or the steps of a multi-block kernel.
 
-    `cap` limits their registers; None leaves them to the compiler.
+    `rho` is 0 for any; `space` is "matrix" where Sinkhorn's iteration has a cost matrix; `threads` work on a row;
+    `register_limit` is None where the compiler decides.
     """
 
-    room: str
+    space: str
     kernel: Kernel
-    law: float = 1.0
+    rho: float = 1.0
     dtype: str = "float32"
-    team: int = 256
+    threads: int = 256
     scratch: str = "shared"
     capability: str = BASE
-    cap: int | None = None
+    register_limit: int | None = None
     blocks: str = "one"
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """The case in one line."""
-        law = f"ρ = {self.law:g}" if self.law else "any ρ"
-        cap = "" if self.cap is None else f", at most {self.cap} registers"
+        rho = f"ρ = {self.rho:g}" if self.rho else "any ρ"
+        limit = "" if self.register_limit is None else f", at most {self.register_limit} registers"
+        kernel, threads = f"{self.space}, {self.kernel.label}", f"{self.threads} threads"
+        device = f"compute capability {self.capability}{limit}"
         if self.kernel in SINKHORN:
-            room, team = f"{self.room}, {self.kernel.words}", f"team of {self.team}"
-            return f"{room}, {self.dtype}, {team}, compute capability {self.capability}{cap}"
-        where = f", scratch {self.scratch}" if self.room != "chain" else ""
-        where += f", {self.blocks} blocks to a row" if self.blocks != "one" else ""
-        return (
-            f"{self.room}, {self.kernel.words}, {law}, {self.dtype}, team of {self.team}{where}, "
-            f"compute capability {self.capability}{cap}"
-        )
+            return f"{kernel}, {self.dtype}, {threads}, {device}"
+        scratch = f", scratch in {self.scratch} memory" if self.space != "chain" else ""
+        blocks = f", {self.blocks} blocks to a row" if self.blocks != "one" else ""
+        return f"{kernel}, {rho}, {self.dtype}, {threads}{scratch}{blocks}, {device}"
 
 
 def full() -> list[Case]:
     """Return every case of the table, each once."""
-    found = itertools.chain(_products(), _departures(), entropic())
-    return list(dict.fromkeys(found))
+    cases = itertools.chain(_products(), _variations(), entropic())
+    return list(dict.fromkeys(cases))
 
 
 def _products() -> Iterator[Case]:
-    for room, kernel, law, capability in itertools.product(ROOMS, KERNELS, LAWS, CAPABILITIES):
+    for space, kernel, rho, capability in itertools.product(SPACES, KERNELS, RHOS, CAPABILITIES):
         if capability == BASE or kernel in MAIN:
-            yield Case(room, kernel, law, capability=capability)
+            yield Case(space, kernel, rho, capability=capability)
 
 
-def _departures() -> Iterator[Case]:
-    for room, kernel in itertools.product(ROOMS, MAIN):
+def _variations() -> Iterator[Case]:
+    for space, kernel in itertools.product(SPACES, MAIN):
         for dtype in DTYPES:
             if dtype != "int32" or not kernel.name.startswith("logits"):  # logits are no integers
-                yield Case(room, kernel, dtype=dtype)
-        for team, law in itertools.product(TEAMS, (1.0, 0.0)):
-            yield Case(room, kernel, law, team=team)
-        if room != "chain":  # whose rows need no scratch
-            yield Case(room, kernel, scratch="in memory")
-            yield Case(room, kernel, 0.0, scratch="in memory")
-    for room, kernel in itertools.product(SHARED_OUT, KERNELS):
-        yield Case(room, kernel, 0.0, scratch="in memory", blocks="many")
+                yield Case(space, kernel, dtype=dtype)
+        for threads, rho in itertools.product(THREADS, (1.0, 0.0)):
+            yield Case(space, kernel, rho, threads=threads)
+        if space != "chain":  # a chain needs no scratch
+            yield Case(space, kernel, scratch="global")
+            yield Case(space, kernel, 0.0, scratch="global")
+    for space, kernel in itertools.product(MULTIBLOCK_SPACES, KERNELS):
+        yield Case(space, kernel, 0.0, scratch="global", blocks="many")
         if kernel in MAIN:
             for dtype in DTYPES[:4]:
-                yield Case(room, kernel, dtype=dtype, scratch="in memory", blocks="many")
+                yield Case(space, kernel, dtype=dtype, scratch="global", blocks="many")
 
 
 def quick(capability: str) -> list[Case]:
-    """Return the part of the kernels that falls to a capability, with laws, dtypes, teams and scratch taken in turn."""
+    """Return the part of the kernels for a capability, with rho, dtypes, threads and scratch taken in turn."""
     turn = list(CAPABILITIES).index(capability)
     cases = []
-    for number, (room, kernel) in enumerate(itertools.product(ROOMS, QUICK)):
+    for number, (space, kernel) in enumerate(itertools.product(SPACES, QUICK)):
         if number % len(CAPABILITIES) == turn:
             step = number // len(CAPABILITIES) + turn
-            scratch = ("shared", "in memory")[step % 2] if room != "chain" else "shared"
+            scratch = ("shared", "global")[step % 2] if space != "chain" else "shared"
             dtype = ("float32", "float16", "float32", "bfloat16", "float32", "float64")[step % 6]
-            cases.append(Case(room, kernel, LAWS[number % 3], dtype, TEAMS[step % 3], scratch, capability))
-    room = SHARED_OUT[turn % 2]
-    for kernel in SHARED_QUICK[turn // 2 :: 2]:
-        cases.append(Case(room, kernel, LAWS[turn % 3], scratch="in memory", capability=capability, blocks="many"))
-    of_base = [case for case in entropic() if case.capability == BASE and case.team == largest(case.room)]
+            cases.append(Case(space, kernel, RHOS[number % 3], dtype, THREADS[step % 3], scratch, capability))
+    space = MULTIBLOCK_SPACES[turn % 2]
+    for kernel in MULTIBLOCK_QUICK[turn // 2 :: 2]:
+        cases.append(Case(space, kernel, RHOS[turn % 3], scratch="global", capability=capability, blocks="many"))
+    of_base = [case for case in entropic() if case.capability == BASE and case.threads == largest(case.space)]
     return cases + [case._replace(capability=capability) for case in of_base[turn :: len(CAPABILITIES)]]
 
 
 def entropic() -> Iterator[Case]:
-    """Yield the kernels of entropic transport: on each capability, and in other dtypes and teams on one."""
-    for capability, dtype, room, kernel in itertools.product(
-        CAPABILITIES, ("float32", "float64"), SINKHORN_ROOMS, SINKHORN
+    """Yield the kernels of Sinkhorn's iteration: on each capability, and for other dtypes and threads on one."""
+    for capability, dtype, space, kernel in itertools.product(
+        CAPABILITIES, ("float32", "float64"), SINKHORN_COSTS, SINKHORN
     ):
-        twice = room != "matrix" and dtype != "float32" and kernel.name == "sinkhorn"  # which has no dtype there
-        named = kernel.name == "sinkhorn answers" or bool(kernel.method) == (room == "matrix")
-        if named and not twice:
-            yield Case(room, kernel, dtype=dtype, team=largest(room), capability=capability)
+        twice = space != "matrix" and dtype != "float32" and kernel.name == "sinkhorn"  # has no dtype there
+        exists = kernel.name == "sinkhorn answers" or bool(kernel.method) == (space == "matrix")
+        if exists and not twice:
+            yield Case(space, kernel, dtype=dtype, threads=largest(space), capability=capability)
             if capability == BASE and kernel.name == "sinkhorn":
-                yield Case(room, kernel, dtype=dtype, team=TEAMS[1])
-    for room, dtype in itertools.product(SINKHORN_ROOMS, ("float16", "bfloat16", "int32")):
-        yield Case(room, SINKHORN[-1], dtype=dtype, team=largest(room))
+                yield Case(space, kernel, dtype=dtype, threads=THREADS[1])
+    for space, dtype in itertools.product(SINKHORN_COSTS, ("float16", "bfloat16", "int32")):
+        yield Case(space, SINKHORN[-1], dtype=dtype, threads=largest(space))
 
 
-def largest(room: str) -> int:
-    """Return how many threads a block of entropic transport has at the most."""
+def largest(space: str) -> int:
+    """Return how many threads a block of Sinkhorn's iteration has at most."""
     from fastemd.cuda.entropic import launch
 
-    return launch.BLOCK if room == "matrix" else launch.WALKERS
+    return launch.BLOCK if space == "matrix" else launch.SPACE_BLOCK
 
 
 def variants() -> list[Case]:
-    """Return the hot kernels with their registers limited, which trades registers for resident threads."""
-    return [Case(room, kernel, cap=cap) for room, kernel in HOT for cap in CAPS]
+    """Return the hot kernels with limits on registers, so that more threads are resident."""
+    return [
+        Case(space, kernel, register_limit=register_limit)
+        for space, kernel in HOT
+        for register_limit in REGISTER_LIMITS
+    ]

@@ -11,11 +11,11 @@ from .cases import Case
 
 def form(case: Case) -> str:
     """Return how a loop makes sums: for matrices by method and dtype, else along the space."""
-    if case.room != "matrix":
-        return case.room
+    if case.space != "matrix":
+        return case.space
     wide = case.dtype in ("float64", "int32")
     if case.kernel.method == "exponentials":
-        return "wide" if wide else "narrow"
+        return "float64 exponentials" if wide else "float32 exponentials"
     return "float64" if wide else "float32"
 
 
@@ -29,56 +29,56 @@ def kernels(case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
 
 @functools.cache
 def _state() -> tuple[Any, ...]:
-    """Return the room, the two sides and the law of rows, as the wing makes them: their types are those of a call."""
-    from fastemd.cuda.entropic.state import Law, Room, Side
+    """Return the state, the two sides and the options of a stage: their types are those of a call."""
+    from fastemd.cuda.entropic.state import Side, SolverState, StageOptions
 
-    return Room(*(1,) * 7), Side(*(1,) * 5), Side(*(1,) * 5), Law(*(1.0,) * 5)
+    return SolverState(*(1,) * 7), Side(*(1,) * 5), Side(*(1,) * 5), StageOptions(*(1.0,) * 5)
 
 
-def _ground(room: str) -> Any:
-    from fastemd.cuda.entropic import matrix as dense
-    from fastemd.cuda.entropic import ring, walks
+def _cost(room: str) -> Any:
+    from fastemd.cuda.entropic import chain, matrix, ring, tree
 
     if room == "matrix":
-        return dense.Matrix(1, 1.0)
-    walk = ring.Walk if room == "ring" else walks.Walk
-    return walk(*(1,) * len(walk._fields))
+        return matrix.Matrix(1, 1.0)
+    layout = {"chain": chain.Chain, "ring": ring.Ring, "tree": tree.Tree}[room]
+    return layout(*(1,) * len(layout._fields))
 
 
 def _loop(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
     from fastemd.cuda.entropic import solver
 
     for same, words in ((False, ""), (True, ", equal histograms")):
-        yield words, solver.build(form, case.team, same), (*_state(), _ground(case.room), 1, 1)
+        yield words, solver.build(form, case.threads, same), (*_state(), _cost(case.space), 1, 1)
 
 
 def _around(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-    from fastemd.cuda.entropic import read_rows, write_rows
-    from fastemd.cuda.entropic.state import Price
+    from fastemd.cuda.entropic import cost_matrix, read_rows, write_rows
+    from fastemd.cuda.entropic.state import AnswerOptions
 
-    room, a, b, law = _state()
-    price, matrix = Price(1.0, 1.0, 1), (1, 1, 1, 1)
-    answers = write_rows.Answers(*(1,) * 10)
+    state, a, b, stage = _state()
+    options, matrix = AnswerOptions(1.0, 1.0, 1), (1, 1, 1, 1)
+    addresses = write_rows.SolutionAddresses(*(1,) * 10)
     out = "float64" if case.dtype == "int32" else case.dtype
-    concluding = write_rows.concluding(form, case.team, out)
-    yield ", answers", concluding, (room, a, b, law, _ground(case.room), price, answers)
-    if case.room == "matrix":
-        opening = read_rows.opening((case.dtype, case.dtype, None, None), case.team)
-        warm = read_rows.opening((case.dtype,) * 4, case.team)
-        for words, kernel in ((", rows read", opening), (", rows and potentials read", warm)):
-            yield words, kernel, (1, 1, 1, *(matrix,) * 4, room, a, b, 1.0, price)
-        yield ", plans", write_rows.planning(out), (room, a, b, law, price, 1, 1, 1, 1)
-        combining = write_rows.combining((*("float64",) * 3, out), write_rows.DEBIASED)
-        yield ", differences", combining, (1, 1, 1, *(matrix,) * 3, 1)
+    answers = write_rows.write_answers_kernel(form, case.threads, out)
+    yield ", answers", answers, (state, a, b, stage, _cost(case.space), options, addresses)
+    if case.space == "matrix":
+        cold = read_rows.read_rows_kernel((case.dtype, case.dtype, None, None), case.threads)
+        warm = read_rows.read_rows_kernel((case.dtype,) * 4, case.threads)
+        for words, kernel in ((", rows read", cold), (", rows and potentials read", warm)):
+            yield words, kernel, (1, 1, 1, *(matrix,) * 4, state, a, b, 1.0, options)
+        yield ", plans", write_rows.write_plans_kernel(out), (state, a, b, stage, options, 1, 1, 1, 1)
+        yield ", cost read", cost_matrix.inspect_kernel(case.dtype, case.threads), (1,) * 7
+        combine = write_rows.combine_kernel((*("float64",) * 3, out), write_rows.DEBIASED)
+        yield ", differences", combine, (1, 1, 1, *(matrix,) * 3, 1)
 
 
 def _once(form: str, case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-    from fastemd.cuda.entropic import matrix as dense
-    from fastemd.cuda.entropic import read_rows
+    from fastemd.cuda.entropic import cost_matrix, read_rows
 
-    room, a, b, _ = _state()
-    yield ", stage begun", read_rows.begin, (room, a, b, 1.0, 1.0)
-    yield ", matrices", dense.gibbs(form), (1, 1, 1, 1.0, 1.0, 1, 1)
+    state, a, b, _ = _state()
+    yield ", stage begun", read_rows.start_stage, (state, a, b, 1.0, 1.0)
+    yield ", symmetry", cost_matrix.asymmetry_kernel(case.threads), (1, 1, 1)
+    yield ", matrices", cost_matrix.gibbs_matrices_kernel(form), (1, 1, 1, 1.0, 1.0, 1, 1)
 
 
 MAKERS: dict[str, Callable[[str, Case], Iterator[tuple[str, Any, tuple[Any, ...]]]]] = {

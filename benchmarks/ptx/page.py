@@ -1,4 +1,4 @@
-"""docs/generated/ptx.md out of results/ptx.json: a row for each kernel and room, the worst of all its cases."""
+"""docs/generated/ptx.md from results/ptx.json: a row for each kernel and space, with the worst of its cases."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fastemd.cuda.entropic.matrix import ROWS, shared_bytes
-from fastemd.cuda.primitives.thread_group import MEETING
+from fastemd.cuda.primitives.thread_group import REDUCTION_SLOTS
 
 from ..harness import tables
-from .cases import BASE, KERNELS, ROOMS, SINKHORN
+from .cases import BASE, KERNELS, SINKHORN, SPACES
 from .suite import BLOCK, FILE, at_fault
 
 Lines = list[dict]
@@ -30,20 +30,20 @@ def write(folder: Path, page: Path) -> Path:
 
 
 def section(result: dict) -> str:
-    """Everything about the results."""
-    shipped = [line for line in result["lines"] if line["cap"] is None]
+    """Return the page's text."""
+    shipped = [line for line in result["lines"] if line["register_limit"] is None]
     capped = _with_uncapped(result["lines"])
-    parts = [_verdict(shipped), _summary(shipped)]
+    parts = [_faults(shipped), _summary(shipped)]
     if capped:
         parts += ["With a limit on registers:", _caps(capped)]
     return "\n\n".join([*parts, _provenance(result)])
 
 
-def _verdict(lines: Lines) -> str:
+def _faults(lines: Lines) -> str:
     wrong = list(at_fault(lines))
     if wrong:
         return "\n".join(
-            [f"**{len(wrong)} of {len(lines)} kernels are at fault:**", "", *(f"- {words}" for words in wrong)]
+            [f"**{len(wrong)} of {len(lines)} kernels are at fault:**", "", *(f"- {fault}" for fault in wrong)]
         )
     return (
         f"{len(lines)} kernels: none spills, uses local memory, adds floats atomically or has inexact instructions in "
@@ -52,16 +52,16 @@ def _verdict(lines: Lines) -> str:
 
 
 def _summary(lines: Lines) -> str:
-    """A row for each kernel and room. Bytes of loads and stores are those of float32 rows, where types can be told."""
+    """A row for each kernel and space, with the bytes of loads and stores of float32 rows."""
     rows = []
-    for room, kernel, blocks in itertools.product((*ROOMS, "matrix"), (*KERNELS, *SINKHORN), ("one", "many")):
-        wanted = (room, kernel.words, blocks)
-        here = [line for line in lines if (line["room"], line["kernel"], line["blocks"]) == wanted]
-        if here:
-            name = kernel.words if blocks == "one" else f"{kernel.words}, by many blocks"
-            rows.append([room, name, str(len(here)), *_worst(here)])
+    for space, kernel, blocks in itertools.product((*SPACES, "matrix"), (*KERNELS, *SINKHORN), ("one", "many")):
+        wanted = (space, kernel.label, blocks)
+        chosen = [line for line in lines if (line["space"], line["kernel"], line["blocks"]) == wanted]
+        if chosen:
+            name = kernel.label if blocks == "one" else f"{kernel.label}, multi-block"
+            rows.append([space, name, str(len(chosen)), *_worst(chosen)])
     head = [
-        "room",
+        "space",
         "kernel",
         "cases",
         "most registers",
@@ -77,7 +77,7 @@ def _summary(lines: Lines) -> str:
 def _worst(lines: Lines) -> list[str]:
     floats = [line for line in lines if line["dtype"] == "float32" and line["capability"] == BASE]
     worst = max(lines, key=lambda line: line["registers"])
-    most = min if lines[0]["blocks"] == "one" else max  # of many blocks' steps, only some read rows
+    most = min if lines[0]["blocks"] == "one" else max  # only some steps of a multi-block kernel load rows
     ours = [line["resident"] for line in lines if line["capability"] == BASE]
     return [
         f"{worst['registers']} ({_what(worst)})",
@@ -90,39 +90,39 @@ def _worst(lines: Lines) -> list[str]:
 
 
 def _shared(lines: Lines) -> str:
-    """Shared memory of a block: what ptxas reports, and what a launch adds to it."""
+    """The shared memory of a block: static, and that of the launch."""
     static = max(line["static_shared"] for line in lines)
     if lines[0]["kernel"].startswith("Sinkhorn"):
         tile = max(map(shared_bytes, ROWS)) if lines[0]["kernel"].startswith("Sinkhorn's loop, ") else 0
-        return f"{static + 8 * MEETING + tile}"
-    slots = lines[0]["room"] in ("ring", "tree") and lines[0]["blocks"] == "one"
-    return f"{static + 8 * MEETING}" + (" + 8 a slot" if slots else "")
+        return f"{static + 8 * REDUCTION_SLOTS + tile}"
+    slots = lines[0]["space"] in ("ring", "tree") and lines[0]["blocks"] == "one"
+    return f"{static + 8 * REDUCTION_SLOTS}" + (" + 8 a slot" if slots else "")
 
 
 def _what(line: dict) -> str:
-    law = f"ρ = {line['law']:g}, " if line["law"] else "any ρ, "
+    rho = f"ρ = {line['rho']:g}, " if line["rho"] else "any ρ, "
     if line["kernel"].startswith("Sinkhorn"):
-        law = ""
-    return f"{law}{line['dtype']}, {line['team']} threads, {line['capability']}"
+        rho = ""
+    return f"{rho}{line['dtype']}, {line['threads']} threads, {line['capability']}"
 
 
 def _with_uncapped(lines: Lines) -> Lines:
-    """The lines with a limit on registers, each kernel's after the one that is the same without."""
-    capped = [line for line in lines if line["cap"]]
+    """The lines with a limit on registers, each kernel after the same one without a limit."""
+    capped = [line for line in lines if line["register_limit"]]
     kernels = {_bare(line) for line in capped}
     chosen = [line for line in lines if _bare(line) in kernels]
-    return sorted(chosen, key=lambda line: (_bare(line), -(line["cap"] or BLOCK)))
+    return sorted(chosen, key=lambda line: (_bare(line), -(line["register_limit"] or BLOCK)))
 
 
 def _bare(line: dict) -> tuple:
-    return tuple(line[key] for key in ("room", "kernel", "law", "dtype", "team", "scratch", "capability", "blocks"))
+    return tuple(line[key] for key in ("space", "kernel", "rho", "dtype", "threads", "scratch", "capability", "blocks"))
 
 
 def _caps(lines: Iterable[dict]) -> str:
     rows = (
         [
-            f"{line['room']}, {line['kernel']}, {_what(line)}",
-            str(line["cap"] or "none"),
+            f"{line['space']}, {line['kernel']}, {_what(line)}",
+            str(line["register_limit"] or "none"),
             str(line["registers"]),
             str(line["resident"]),
             str(line["spill_stores"] + line["spill_loads"]),
@@ -142,8 +142,8 @@ def _provenance(result: dict) -> str:
         f"Registers are those of a thread. Threads resident: how many of the 2,048 that a multiprocessor of compute "
         f"capability {BASE} can hold find registers, in blocks of {BLOCK}. Loads and stores: the widest that float32 "
         f"rows are read and written with; a tree's bins are read one by one, but where masses are added up first. "
-        f"Shared memory: a slot is a bin of a ring, or an inner edge of a tree; what comes to more than 48 KiB lies in "
-        f"device memory instead. "
+        f"Shared memory: a slot is a bin of a ring, or an inner edge of a tree; what comes to more than 48 KiB is in "
+        f"global memory instead. "
         f"Spilled: stores and loads, most of all cases. Compiled {result['date']} in {result['seconds']:.0f} s with "
         f"{versions}, ptxas {result['assembler']}, numba {result['versions']['numba']}; commit {commit}.{quick}"
     )

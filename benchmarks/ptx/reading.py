@@ -1,6 +1,6 @@
-"""What a compiled kernel says of itself: PTX and ptxas's report read, faults named, occupancy worked out.
+"""Reading of PTX and of the report of ptxas: instructions, registers, faults, occupancy.
 
-Text in, numbers out; nothing here needs a compiler or a device.
+These functions take text, and need neither a compiler nor a device.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ CAPABILITIES = {"7.5": (7, 5), "8.0": (8, 0), "9.0": (9, 0), "10.0": (10, 0)}
 MOST_THREADS = {"7.5": 1024, "8.0": 2048, "9.0": 2048, "10.0": 2048}  # of a multiprocessor
 MOST_BLOCKS = {"7.5": 16, "8.0": 32, "9.0": 32, "10.0": 32}
 REGISTERS = 65_536  # of a multiprocessor, of every one of these capabilities
-QUARTERS = 4  # a multiprocessor's registers and warps belong to four schedulers
-GRANULE = 256  # registers are handed to warps in such portions
+QUARTERS = 4  # schedulers of a multiprocessor, each with its part of the registers and warps
+GRANULE = 256  # registers are allocated to warps in multiples of this
 WARP = 32
 
 INSTRUCTION = re.compile(r"^\s*(?:@!?%\w+\s+)?([a-z]\w*(?:\.[\w:]+)+)\s+[^;]*;", re.MULTILINE)
 ACCESS = re.compile(r"(ld|st)(?:\.\w+)*?\.global(?:\.\w+)*?(?:\.v(\d))?\.([bfsu])(\d+)$")
-SEEDS = re.compile(r"r(cp|sqrt)\.approx\.ftz\.f64")  # first guesses, which exact divisions and powers then refine
+SEEDS = re.compile(r"r(cp|sqrt)\.approx\.ftz\.f64")  # first approximations, refined by exact divisions and powers
 
 
 def instructions(ptx: str) -> Counter[str]:
-    """Return how often each instruction stands in a PTX text."""
+    """Return the count of each instruction in a PTX text."""
     return Counter(INSTRUCTION.findall(ptx))
 
 
-def widest(found: Counter[str], word: str, bits: int, letters: str = "bfsu") -> int:
+def widest(counts: Counter[str], word: str, bits: int, letters: str = "bfsu") -> int:
     """Return the bytes of the widest global load ("ld") or store ("st") of numbers of so many bits, or 0."""
     widths = [0]
-    for name in found:
+    for name in counts:
         access = ACCESS.match(name)
         if access and access[1] == word and access[3] in letters and int(access[4]) == bits:
             widths.append(int(access[2] or 1) * bits // 8)
@@ -37,7 +37,7 @@ def widest(found: Counter[str], word: str, bits: int, letters: str = "bfsu") -> 
 
 
 def assembled(report: str) -> dict[str, int]:
-    """Return what ``ptxas -v`` reports of a file with one kernel: sums of spills and stack over all its functions."""
+    """Return the report of ``ptxas -v`` on a file with one kernel: spills and stack are sums over its functions."""
     kernel = re.search(r"Used (\d+) registers(.*)", report)
     if kernel is None:
         raise ValueError(f"ptxas reports no kernel:\n{report}")
@@ -53,14 +53,14 @@ def assembled(report: str) -> dict[str, int]:
     }
 
 
-def faults(found: Counter[str], report: dict[str, int] | None) -> list[str]:
-    """Return what is wrong with a kernel, in words: spills, local memory, atomics on floats, fast mathematics."""
+def faults(counts: Counter[str], report: dict[str, int] | None) -> list[str]:
+    """Return the faults of a kernel: spills, local memory, atomics on floats, fast mathematics."""
     wrong = []
     if report and (report["spill_stores"] or report["spill_loads"]):
         wrong.append(f"spills {report['spill_stores']} bytes and loads {report['spill_loads']} back")
     if report and report["stack"]:
         wrong.append(f"has a stack frame of {report['stack']} bytes")
-    for name in sorted(found):
+    for name in sorted(counts):
         if re.match(r"(ld|st)\b.*\.local\b", name):
             wrong.append(f"uses local memory: {name}")
         elif re.match(r"(atom|red)\.", name) and re.search(r"\.(f|bf)\d+", name):
@@ -71,9 +71,9 @@ def faults(found: Counter[str], report: dict[str, int] | None) -> list[str]:
 
 
 def resident(registers: int, block: int, capability: str) -> int:
-    """Return how many threads a multiprocessor holds at once, as far as their registers decide, for blocks of a size.
+    """Return how many threads are resident on a multiprocessor, for registers of a thread and blocks of a size.
 
-    Each scheduler has a quarter of the registers, and a warp gets whole portions of them.
+    Each scheduler has a quarter of the registers, and allocates multiples of `GRANULE` to a warp.
     """
     of_warp = -(-registers * WARP // GRANULE) * GRANULE
     warps = QUARTERS * (REGISTERS // QUARTERS // of_warp)

@@ -63,7 +63,7 @@ def chain_value(rows: int, sizes: Sizes) -> Contest:
         "scalar, row after row": naive.value(made.a, made.b, made.space, 1),
         "scalar, four rows interleaved": scalar.four_rows(made.a, made.b, made.space),
         "lanes, differences first, then the sweep": _value(made, lane.CHAIN_IN_TWO_PASSES),
-        "lanes, one pass, nothing fetched": _value(made, lane.CHAIN_UNFETCHED),
+        "lanes, one pass, nothing fetched": _value(made, lane.CHAIN_NOT_PREFETCHED),
         "lanes, one pass, float32 differences": _value(made, lane.CHAIN_NARROW),
     }
     return made
@@ -105,8 +105,8 @@ def star_gradient(sizes: Sizes) -> Contest:
     made = _gradients(f"star, value + gradient, {rows:,} × {space.n:,} on {space.n_nodes:,} nodes", rows, space)
     made.shipped = "lanes, fetched 1 KiB ahead along each row"
     made.job.opponents = {
-        "lanes, the next eight rows fetched": _gradient(made, lane.TREE_FETCHING_NEXT_ROWS),
-        "lanes, nothing fetched": _gradient(made, lane.TREE_UNFETCHED),
+        "lanes, the next eight rows fetched": _gradient(made, lane.TREE_PREFETCHING_NEXT_ROWS),
+        "lanes, nothing fetched": _gradient(made, lane.TREE_NOT_PREFETCHED),
     }
     return made
 

@@ -1,7 +1,7 @@
-"""Other ways to bring the differences of eight rows into lanes than that of `fastemd.cpu.simd.rows`.
+"""Other ways to load the differences of eight rows into lanes than that of `fastemd.cpu.simd.rows`.
 
-Each is a *source*, as `fastemd.cpu.exact.sweeps` calls where a sweep gets its differences from: a tuple around the shipped
-one. So a shipped sweep runs with another source as it is.
+Each is a named tuple around the shipped inputs of a sweep, with its own `load_differences`. So a shipped sweep runs on
+other inputs as it is.
 """
 
 from typing import NamedTuple
@@ -9,16 +9,17 @@ from typing import NamedTuple
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 from fastemd.cpu.exact import sweeps
+from fastemd.cpu.layouts import implement
 from fastemd.cpu.simd import rows
 from fastemd.cpu.simd.lanes import INLINE, WIDTH, Lanes, Mask
 from fastemd.cpu.simd.rows import COLUMNS
 
 
-class Unfetched(NamedTuple):
-    """The rows `pair[0]` - `pair[1]`, nothing being fetched ahead."""
+class NotPrefetched(NamedTuple):
+    """The rows `pair[0]` - `pair[1]`, without prefetching."""
 
     pair: tuple
 
@@ -29,8 +30,8 @@ class Narrow(NamedTuple):
     pair: tuple
 
 
-def _loader(*, fetched, narrow):
-    """An intrinsic that loads eight columns of differences and tells where a number may be negative."""
+def _loader(*, prefetched, narrow):
+    """An intrinsic that loads eight columns of differences, and the mask where a number may be negative."""
 
     def typed(typing, pair, j):
         result = types.Tuple((COLUMNS, Mask))
@@ -39,13 +40,13 @@ def _loader(*, fetched, narrow):
             values = cgutils.unpack_tuple(builder, arguments[0], 2)
             loaded, differences = [], []
             for k in range(WIDTH):
-                here = [
-                    _load(builder, kind, value, k, arguments[1], fetched)
+                both = [
+                    _load(builder, kind, value, k, arguments[1], prefetched)
                     for kind, value in zip(pair, values, strict=True)
                 ]
-                loaded += here
-                differences.append(builder.fsub(*(here if narrow else [_widened(builder, row) for row in here])))
-            columns = [_widened(builder, column) for column in rows._transpose(builder, differences)]
+                loaded += both
+                differences.append(builder.fsub(*(both if narrow else [_to_float64(builder, row) for row in both])))
+            columns = [_to_float64(builder, column) for column in rows._transpose(builder, differences)]
             block = context.make_tuple(builder, COLUMNS, columns)
             return context.make_tuple(builder, result, [block, rows._negative(builder, loaded)])
 
@@ -54,40 +55,36 @@ def _loader(*, fetched, narrow):
     return intrinsic(typed)
 
 
-def _load(builder, kind, value, k, column, fetched):
+def _load(builder, kind, value, k, column, prefetched):
     pointer, size = rows._pointer(builder, builder.extract_value(value, [0, k]), column, rows.LLVM_FLOAT[kind.dtype])
-    if fetched:
+    if prefetched:
         rows._prefetch(builder, value, k, column, size)
     return builder.load(pointer, align=size)
 
 
-def _widened(builder, x):
+def _to_float64(builder, x):
     return builder.fpext(x, Lanes.llvm) if isinstance(x.type.element, ir.FloatType) else x
 
 
-def _furnish(source_class, loader):
-    """Let sweeps read such a source; columns beyond the last whole block come as the shipped rows give them."""
+def _register(layout, loader):
+    """Let sweeps load from inputs of the class `layout`; a partial last block is loaded as the shipped rows load it."""
 
     @njit(**INLINE)
-    def differences(pair, j, n):
+    def load_pair(pair, j, n):
         if j + WIDTH <= n:
             return loader(pair, j)
         return rows._difference_of_rest(pair, j, n)
 
-    @overload(sweeps.block, jit_options=INLINE)
-    def block(source, j, n):
-        if isinstance(source, types.BaseNamedTuple) and source.instance_class is source_class:
-            return lambda source, j, n: differences(source.pair, j, n)
-        return None
+    implement(layout, sweeps.load_differences, lambda inputs, j, n: load_pair(inputs.pair, j, n), "inputs")
 
 
-_furnish(Unfetched, _loader(fetched=False, narrow=False))
-_furnish(Narrow, _loader(fetched=True, narrow=True))
+_register(NotPrefetched, _loader(prefetched=False, narrow=False))
+_register(Narrow, _loader(prefetched=True, narrow=True))
 
 
 @intrinsic
-def fetching_next_rows(typing, x):
-    """The `Rows` x, so that the next eight rows are fetched however long they are."""
+def prefetching_next_rows(typing, x):
+    """Return the `Rows` x, changed so that the next eight rows are prefetched however long rows are."""
 
     def codegen(context, builder, signature, arguments):
         first, second = (builder.extract_value(arguments[0], [0, k]) for k in (0, 1))

@@ -1,4 +1,7 @@
-"""Numba's CUDA driver: devices, streams, memory and copies. No other module imports `numba.cuda`."""
+"""Numba's CUDA driver: devices, streams, memory and copies.
+
+No other module imports `numba.cuda`, except its extension API in `fastemd.cuda.primitives.intrinsics`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ def device_count() -> int:
 
 
 def device_of(address: int) -> int:
-    """Return the ordinal of the device whose memory an address lies in.
+    """Return the ordinal of the device to whose memory an address belongs.
 
     Raises
     ------
@@ -41,21 +44,21 @@ def multiprocessors(device: int) -> int:
 
 
 def empty(shape: tuple[int, ...], dtype: Any, device: int) -> Any:
-    """Return a new numba array on a device; bfloat16 lies in it as uint16."""
+    """Return a new numba array on a device; bfloat16 is stored as uint16."""
     with cuda.gpus[device]:
         return cuda.device_array(shape, np.uint16 if dtype.name == "bfloat16" else dtype)
 
 
 def upload(array: np.ndarray, device: int) -> Any:
-    """Return a copy of a host array on a device, once it is there."""
+    """Return a copy of a host array on a device, once it is complete."""
     with cuda.gpus[device]:
         copy = cuda.to_device(array)
-        cuda.default_stream().synchronize()  # streams of others need not wait for numba's
+        cuda.default_stream().synchronize()  # other libraries' streams do not wait for numba's
         return copy
 
 
 def fill(x: Any, array: np.ndarray) -> None:
-    """Copy a host vector into a `DeviceArray` whose numbers lie side by side, in the order of its stream."""
+    """Queue the copy of a host vector to a contiguous `DeviceArray` on its stream."""
     memory = {"shape": x.shape, "typestr": x.dtype.str, "data": (x.address, False), "version": 3}
     with cuda.gpus[x.device]:
         target = cuda.from_cuda_array_interface(memory, owner=x.owner, sync=False)
@@ -63,12 +66,12 @@ def fill(x: Any, array: np.ndarray) -> None:
 
 
 def address_of(array: Any) -> int:
-    """Return where a numba array lies."""
+    """Return the address of a numba array."""
     return int(array.device_ctypes_pointer.value or 0)
 
 
 def to_host(x: Any) -> np.ndarray:
-    """Return a copy in host memory of a `DeviceArray`, once its stream has come to it; bfloat16 comes as float32."""
+    """Return a copy of a `DeviceArray` in host memory, once its stream has reached it; bfloat16 becomes float32."""
     stored = np.dtype(np.uint16) if x.dtype.name == "bfloat16" else x.dtype
     if x.size == 0:
         return np.empty(x.shape, np.float32 if stored != x.dtype else stored)
@@ -85,18 +88,18 @@ def to_host(x: Any) -> np.ndarray:
 
 
 def stream_of(handle: int) -> Any:
-    """Return numba's stream for a handle; 1 is the legacy default stream, 2 that of each thread."""
+    """Return numba's stream for a handle; 1 is the legacy default stream, 2 the per-thread default stream."""
     if handle == 1:
         return cuda.legacy_default_stream()
     return cuda.per_thread_default_stream() if handle == 2 else cuda.external_stream(handle)
 
 
 def on(device: int) -> Any:
-    """Return a context in which a device is the current one."""
+    """Return a context in which a device is current."""
     return cuda.gpus[device]
 
 
 def synchronize(device: int, handle: int) -> None:
-    """Wait until a stream has done all that it was given."""
+    """Wait until a stream has done all queued work."""
     with cuda.gpus[device]:
         stream_of(handle).synchronize()

@@ -1,5 +1,5 @@
-"""The CPU wing: numba kernels that take eight rows at a time.
+"""The CPU backend: numba kernels that compute eight rows at a time.
 
-`lanes`, `rows` and `blocks` bring eight rows into vector registers; `chain`, `ring` and `tree` sweep them, which is
-where the method is; `kernels` are what is compiled and called; `wing` is the door.
+`simd` loads eight rows into vector registers. `exact` and `entropic` hold the sweeps of each space, the kernels that
+call them, and `launch`, which the calls of the package use. `compilation` compiles kernels and caches them on disk.
 """

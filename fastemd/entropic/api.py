@@ -51,8 +51,8 @@ def sinkhorn(
     cost_or_space : array_like, shape (n, k), or Chain, Ring or Tree
         The cost of moving a unit from bin i of a to bin j of b; finite, may be negative. One matrix
         serves the whole batch. With a space (n == k) the cost is its distance, and an iteration takes O(n) time and
-        memory instead of O(n * k). Beside histograms on a device a matrix may lie there or in host memory. The host
-        reads it, and it is copied to the device at each call; what a space needs there is copied once.
+        memory instead of O(n * k). Beside histograms on a device a matrix may lie there, in any dtype and strides, or
+        in host memory, from which it is copied at each call; what a space needs there is copied once.
     reg : float
         Strength of the entropy, in the unit of the cost. Small ones come near the exact distance and take more
         iterations: some 1 / reg, or fewer by over-relaxation.

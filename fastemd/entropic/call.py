@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..arrays import device, inputs
+from ..arrays import device, inputs, placement
 from ..arrays.bad_rows import good_rows, raise_unexplained
 from ..arrays.device import DeviceArray
 from ..problems import PLAIN_RANGE, SAFE_RANGE, Cost, SinkhornProblem, Solution
@@ -37,6 +37,8 @@ def problem_of(
     a = validation.histogram(a, "a", cost.n, "rows")
     b = validation.histogram(b, "b", cost.k, "columns")
     dtype, batch = inputs.common(a, b, ("a", "b"))
+    if isinstance(cost.matrix, DeviceArray):
+        placement.check_same_device(a, cost.matrix, ("a", "cost_or_space"))
     normalize = inputs.one_of(mass, validation.MASSES, "mass") == "normalize"
     reg = validation.strength(reg, cost)
     max_iter = validation.iterations(max_iter)

@@ -22,11 +22,11 @@ FINEST = 1e-12  # smallest reg over the cost range: below, float64 knows no digi
 
 
 def cost_of(cost_or_space: Any) -> Cost:
-    """Return the cost of a space or matrix."""
+    """Return the cost of a space or matrix; a matrix on a device is validated and converted there."""
     if isinstance(cost_or_space, Space):
         space: Any = cost_or_space
         return Cost(space, None, space.n, space.n, float(space.diameter), 0.0)
-    cost = device.to_host(inputs.as_array(cost_or_space, "cost_or_space"))
+    cost = inputs.as_array(cost_or_space, "cost_or_space")
     if cost.dtype.kind not in "iuf" or cost.dtype.itemsize > 8:
         raise TypeError(
             f"cost_or_space has dtype {cost.dtype}. Needed: a Chain, Ring or Tree, or a matrix of real numbers; try "
@@ -37,18 +37,32 @@ def cost_of(cost_or_space: Any) -> Cost:
             f"cost_or_space has shape {cost.shape}. Needed: a matrix of shape (n, k), the cost of carrying a unit from "
             "bin i of a to bin j of b; one matrix serves the whole batch."
         )
-    matrix = cost.astype(np.float64)
+    copy = None
+    if isinstance(cost, DeviceArray):
+        from ..cuda.entropic import cost_matrix  # numba is loaded when it is first needed
+
+        copy, least, most, bad = cost_matrix.inspect(cost)
+    else:
+        cost = cost.astype(np.float64)
+        least, most, bad = _inspect(cost)
+    if bad is not None:
+        i, j, entry = bad
+        raise ValueError(
+            f"cost_or_space[{i}, {j}] is {entry}. Needed: finite costs, which may be negative; forbid a pair by "
+            "a cost larger than all others together."
+        )
+    if not math.isfinite(most - least):
+        raise ValueError("cost_or_space spans more than float64 holds. Needed: a finite span; divide it by a constant.")
+    return Cost(None, cost, cost.shape[0], cost.shape[1], most - least, least, copy)
+
+
+def _inspect(matrix: np.ndarray) -> tuple[float, float, tuple[int, int, float] | None]:
+    """Return the smallest and the largest entry, and the first that is not finite with its place."""
     bad = ~np.isfinite(matrix)
     if bad.any():
         i, j = bad_rows.first_row(bad)
-        raise ValueError(
-            f"cost_or_space[{i}, {j}] is {matrix[i, j]}. Needed: finite costs, which may be negative; forbid a pair by "
-            "a cost larger than all others together."
-        )
-    least, most = float(matrix.min()), float(matrix.max())
-    if not math.isfinite(most - least):
-        raise ValueError("cost_or_space spans more than float64 holds. Needed: a finite span; divide it by a constant.")
-    return Cost(None, matrix, matrix.shape[0], matrix.shape[1], most - least, least)
+        return math.nan, math.nan, (i, j, float(matrix[i, j]))
+    return float(matrix.min()), float(matrix.max()), None
 
 
 def check_symmetric(cost: Cost) -> None:
@@ -60,13 +74,27 @@ def check_symmetric(cost: Cost) -> None:
             f"cost_or_space has shape {cost.matrix.shape}. Needed for a divergence, which also compares a with a and "
             "b with b: a square matrix; use sinkhorn for bins of two kinds."
         )
-    off = cost.matrix != cost.matrix.T
-    if off.any():
-        i, j = bad_rows.first_row(off)
+    if cost.device_copy is not None:
+        from ..cuda.entropic import cost_matrix
+
+        differing = cost_matrix.first_asymmetric(cost.device_copy)
+    else:
+        differing = _first_asymmetric(cost.matrix)
+    if differing is not None:
+        i, j, entry, mirrored = differing
         raise ValueError(
-            f"cost_or_space[{i}, {j}] is {cost.matrix[i, j]:.9g} and cost_or_space[{j}, {i}] is "
-            f"{cost.matrix[j, i]:.9g}. Needed for a divergence: a symmetric cost; try (cost + cost.T) / 2."
+            f"cost_or_space[{i}, {j}] is {entry:.9g} and cost_or_space[{j}, {i}] is {mirrored:.9g}. Needed for a "
+            "divergence: a symmetric cost; try (cost + cost.T) / 2."
         )
+
+
+def _first_asymmetric(matrix: np.ndarray) -> tuple[int, int, float, float] | None:
+    """Return the place of the first entry that differs from its mirror image, and both."""
+    differing = matrix != matrix.T
+    if not differing.any():
+        return None
+    i, j = bad_rows.first_row(differing)
+    return i, j, float(matrix[i, j]), float(matrix[j, i])
 
 
 def histogram(x: Any, name: str, bins: int, axis: str) -> AnyArray:

@@ -1,17 +1,14 @@
-"""The law of one edge: what a flow costs, and how the cost grows with the flow.
+"""The cost of one edge: the cost of its flow, and the slope of the cost as the flow grows.
 
-Plain functions of numbers, `phi` (the signed flow over an edge), `length` (of the edge) and `rho` (the exponent of
-the flow, at least 1). Each wing compiles these same functions: the CPU for registers of eight rows, CUDA for one
-thread. They import nothing, so that both wings can.
+Plain functions of three numbers: `phi` (the signed flow over an edge), `length` (of the edge) and `rho` (the exponent
+of the flow, at least 1). Both backends compile these functions: the CPU for eight rows in lanes, CUDA for one thread.
 
 NaN in, NaN out: a NaN flow marks a row that has no answer.
-
-The words by which a call asks a kernel of either wing for a gradient stand here too.
 """
 
 
 def sign(phi):
-    """-1, 0 or 1, and NaN for NaN."""
+    """Return -1, 0 or 1, and NaN for NaN."""
     if phi > 0.0:
         return 1.0
     if phi < 0.0:
@@ -20,7 +17,7 @@ def sign(phi):
 
 
 def cost(phi, length, rho):
-    """`length * abs(phi)**rho`: what the edge adds to the value."""
+    """Return `length * abs(phi)**rho`, the term of the edge in the value."""
     if rho == 1:
         return length * abs(phi)
     if rho == 2:
@@ -29,7 +26,7 @@ def cost(phi, length, rho):
 
 
 def slope(phi, length, rho):
-    """The derivative of `cost` with respect to `phi`; at `phi == 0` it is 0, the middle of the subgradients."""
+    """Return the derivative of `cost` with respect to `phi`; at `phi == 0` it is 0, the middle of the subgradients."""
     if rho == 1:
         return length * sign(phi)
     if rho == 2:

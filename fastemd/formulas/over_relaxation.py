@@ -1,57 +1,77 @@
-"""How far the steps of Sinkhorn's iteration go: the law of one row, numbers in, numbers out.
+"""Over-relaxation of Sinkhorn's iteration: the step rule of one row, a plain function of numbers.
 
-The speed of a row is the factor mu by which an iteration shrinks its error, on average over a window of iterations. It
-is believed once two windows in a row agree. Of an iteration over-relaxed by omega, Young's relation then gives the
-factor eta of the plain one, ``(mu + omega - 1) ** 2 == mu * omega ** 2 * eta``, and eta gives the best omega. Where the
-error does not fall over two windows, or grows to `WORSE` times what it was when omega was set, the row goes back to
-plain steps; next time it goes half as far beyond them, then `BOLDER` times as far whenever windows agree.
+The speed of a row is the factor mu by which an iteration shrinks its error, on average over a window of iterations. The
+rule trusts it once two windows in a row agree. For an iteration over-relaxed by omega, Young's relation gives the
+factor eta of the plain iteration, ``(mu + omega - 1) ** 2 == mu * omega ** 2 * eta``, and eta gives the best omega. If
+the error does not fall over two windows, or grows to `WORSE` times its size when omega was set, the row goes back to
+plain steps. The next omega goes half as far beyond 1, later ones `BOLDER` times as far whenever windows agree.
 
-`fastemd.cpu.entropic.solver.Pace` is this law for many rows at once, in numpy; the CUDA wing compiles `adapt`. A test holds
-them against each other.
+`fastemd.cpu.entropic.solver.OverRelaxation` is this rule for many rows at once, in numpy. CUDA compiles `adapt`. A test
+compares the two.
 """
 
 import math
 from typing import Any
 
-WINDOW = 3  # iterations over which the speed of convergence is measured; more, by LONGER / (2 - omega)
+WINDOW = 3  # iterations of the shortest window; LONGER / (2 - omega) are added
 LONGER = 1.0
-AGREED = 0.4  # how far two speeds may differ, in terms of what either is below 1
+AGREED = 0.4  # largest difference of two speeds that agree, relative to 1 - mu
 WORSE = 20.0
 BOLDER = 1.5
-LAST = 1.99  # the largest over-relaxation
-FIRST = 2.0  # the iteration that the first window begins at
+LARGEST_OMEGA = 1.99
+FIRST_WINDOW = 2.0  # iteration at which the first window starts
 
 
 def adapt(
-    count: Any, error: Any, omega: Any, begin: Any, window: Any, before: Any, speed: Any, limit: Any, most: Any
+    count: Any,
+    error: Any,
+    omega: Any,
+    start: Any,
+    window: Any,
+    start_error: Any,
+    speed: Any,
+    error_limit: Any,
+    largest_omega: Any,
 ) -> Any:
-    """Return all from `omega` on as they are after iteration `count`, which has left an error.
+    """Return omega and all arguments after it, updated for iteration `count` and its marginal error.
 
-    A window begins at iteration `begin`, with the error `before`; `speed` is that of the one before. From the error
-    `limit` on, omega has done harm; `most` is the largest that it may be.
+    Parameters
+    ----------
+    count, error : float
+        Number of the iteration, and the marginal error after it.
+    omega : float
+        Over-relaxation of the iteration.
+    start, window, start_error : float
+        First iteration of the current window, its number of iterations, and the error at its start.
+    speed : float
+        Speed of the window before; inf for none.
+    error_limit : float
+        Error above which omega has done harm.
+    largest_omega : float
+        Upper bound of the next omega.
     """
-    if begin == count:
-        before = error
-    harm = error > limit
-    if begin + window > count and not harm:
-        return omega, begin, window, before, speed, limit, most
-    mu = (error / before) ** (1.0 / window)
+    if start == count:
+        start_error = error
+    harm = error > error_limit
+    if start + window > count and not harm:
+        return omega, start, window, start_error, speed, error_limit, largest_omega
+    mu = (error / start_error) ** (1.0 / window)
     harm = harm or (mu >= 1.0 and omega > 1.0 and 1.0 <= speed < math.inf)
     best = omega
     if harm:
-        best, most = 1.0, 1.0 + 0.5 * (omega - 1.0)
+        best, largest_omega = 1.0, 1.0 + 0.5 * (omega - 1.0)
     elif abs(mu - speed) < AGREED * (1.0 - mu) and omega - 1.0 < mu < 1.0:
         eta = min((mu + omega - 1.0) ** 2 / (mu * omega * omega), 1.0)
-        best = min(2.0 / (1.0 + math.sqrt(1.0 - eta)), most)
-        most = min(LAST, 1.0 + BOLDER * (most - 1.0))
+        best = min(2.0 / (1.0 + math.sqrt(1.0 - eta)), largest_omega)
+        largest_omega = min(LARGEST_OMEGA, 1.0 + BOLDER * (largest_omega - 1.0))
     if best == 1.0:
-        limit = math.inf
+        error_limit = math.inf
     elif best != omega:
-        limit = WORSE * error
+        error_limit = WORSE * error
     window = WINDOW + float(int(LONGER / (2.0 - best)))
-    begin = count
+    start = count
     speed = mu
     if best != omega:
         speed = math.inf
-        begin = count + float(int(0.5 * window))
-    return best, begin, window, error, speed, limit, most
+        start = count + float(int(0.5 * window))
+    return best, start, window, error, speed, error_limit, largest_omega

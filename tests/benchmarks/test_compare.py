@@ -8,10 +8,11 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks.compare import accuracy, cases, curves, measure, memory, packages, report, sizes
+from benchmarks.compare import accuracy, cases, curves, measure, packages, report, sizes
 from benchmarks.compare.contenders import Effort, Result
 from benchmarks.compare.examples import layout
 from benchmarks.compare.solver import STOP, Answer, Ready, Solver, one_by_one
+from benchmarks.harness import memory, tables
 from fastemd import reference
 from tests.support.compare_problems import SPACES, small_case
 from tests.support.tolerance import tolerance
@@ -76,7 +77,7 @@ def test_a_slow_solver_is_timed_on_fewer_pairs():
     assert 1 <= result.pairs <= 3
     assert result.turns == 3
     assert result.seconds_per_pair > 0.009
-    assert result.largest_error == 0
+    assert result.largest_error < measure.ROUNDING
 
 
 def test_errors_are_relative_to_the_exact_values_and_unmet_marginals_are_counted():
@@ -120,15 +121,16 @@ def test_set_up_transfer_and_compilation_are_timed_apart_from_the_call():
 
 
 def test_smaller_regularisations_are_left_out_where_they_would_take_too_long():
-    solver = fake("slow", right, lambda pairs, share: 0.001 / share, settings=(0.1, 0.03, 0.01), batched=True)
-    found = results_of(small_case("chain"), Effort(patience=0.09, turns=1), solver)
+    seconds = {0.1: 0.0, 0.03: 0.1, 0.01: 1.0}
+    solver = fake("slow", right, lambda pairs, share: seconds[share], settings=tuple(seconds), batched=True)
+    found = results_of(small_case("chain"), Effort(patience=0.2, turns=1), solver)
     assert [result.status for result in found] == ["timed", "timed", "not tried"]
     assert "expected to take" in found[2].note
 
 
 def test_a_run_whose_time_is_up_tries_the_cheapest_setting_of_every_solver_first():
-    slow = [fake(str(k), right, lambda *_: 0.03, settings=(0.1, 0.03), batched=True) for k in range(2)]
-    found = results_of(small_case("chain"), Effort(limit=0.1, turns=1), *slow)
+    slow = [fake(str(k), right, lambda *_: 0.1, settings=(0.1, 0.03), batched=True) for k in range(2)]
+    found = results_of(small_case("chain"), Effort(limit=0.35, turns=1), *slow)
     assert [result.status for result in found] == ["timed", "not tried", "timed", "not tried"]
     assert "time of this run was up" in found[1].note
 
@@ -175,8 +177,8 @@ def test_the_memory_of_a_call_is_that_of_its_arrays():
 
 def test_sizes_leave_out_what_would_be_too_large_or_take_too_long():
     dense = fake("dense", right, dense=True, batched=True)
-    slow = fake("slow", right, lambda pairs: 0.01, batched=True)
-    effort = Effort(turns=1, patience=0.05)
+    slow = fake("slow", right, lambda pairs: 0.1, batched=True)
+    effort = Effort(turns=1, patience=0.5)
     found = sizes.compare_sizes(dataclasses.replace(effort, sizes=(4, 40)), 0, [slow, dense])
     assert [[result.solver for result in each.results] for each in found] == [["slow", "dense"], ["dense"]]
     found = sizes.compare_sizes(dataclasses.replace(effort, sizes=(4, 5_000)), 0, [dense])
@@ -191,7 +193,7 @@ def figures():
     solvers = [fake("POT", right, batched=True), entropic, Solver("gone", ("no_such",), ANYWHERE, None, "")]
     found = [measure.compare(small_case(name), measure.QUICK, solvers) for name in ("chain", "tree")]
     chains = sizes.compare_sizes(dataclasses.replace(measure.QUICK, sizes=(3, 4)), 0, solvers)
-    return report.figures(found, chains, {"numpy": 0.1}, seed=0, quick=True)
+    return report.figures(report.head(seed=0, quick=True), found, chains, {"numpy": 0.1})
 
 
 def test_figures_have_a_line_in_csv_for_each_result(figures):
@@ -269,7 +271,7 @@ def test_a_layout_joins_the_bins_and_nothing_more():
 
 
 def test_numbers_are_told_in_fitting_units():
-    assert [report.duration(t) for t in (2.0, 0.0123, 4.56e-5, 7.8e-8)] == ["2 s", "12.3 ms", "45.6 µs", "78 ns"]
+    assert [tables.duration(t) for t in (2.0, 0.0123, 4.56e-5, 7.8e-8)] == ["2 s", "12.3 ms", "45.6 µs", "78 ns"]
     assert [report.relative(e) for e in (0.0, 2e-16, 0.0012, 0.25, 3.0)] == ["0", "2e-16", "0.12 %", "25 %", "300 %"]
     assert [report.size(count) for count in (12, 2_500, 3.2e6, 4.5e8, None)] == [
         "12 B",

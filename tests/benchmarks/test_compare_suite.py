@@ -32,7 +32,7 @@ def test_the_page_shows_what_was_measured_and_where(tiny, tmp_path):
     assert [case["name"] for case in result["cases"]] == ["nouns"]
     assert {each["status"] for each in result["cases"][0]["results"]} == {"timed", "missing"}
 
-    page = suite.write_page(tmp_path, tmp_path / "compare.md").read_text(encoding="utf-8")
+    page = suite.write_pages(tmp_path, tmp_path)[0].read_text(encoding="utf-8")
     for words in ("**fastemd, batched**", "POT sinkhorn2, reg", "pip install no_such_module", "figures mean nothing"):
         assert words in page
     for name in ("compare-time-against-error.png", "compare-time-against-n.png"):

@@ -1,8 +1,6 @@
 """The benchmarks run, at tiny sizes, and the table says what the results say. No figure of time is looked at."""
 
 import json
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,26 +8,18 @@ import numpy as np
 import pytest
 
 import fastemd as fe
-from benchmarks.core import exact
-from benchmarks.harness import measure, problems, tables
+from benchmarks.__main__ import main
+from benchmarks.core import exact, suite
+from benchmarks.harness import measure, problems
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("results")
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks",
-        "--quick",
-        "--results",
-        str(folder),
-        "--page",
-        str(folder / "core.md"),
-    ]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    folder, threads = tmp_path_factory.mktemp("results"), fe.get_num_threads()
+    main(["--quick", "--results", str(folder), "--pages", str(folder / "pages")])
+    fe.set_num_threads(threads)
     return folder
 
 
@@ -54,7 +44,7 @@ def test_every_kind_of_job_is_measured(result):
         assert word in names
 
 
-def test_every_job_is_judged_and_every_bar_without_a_figure_is_explained(result):
+def test_every_job_has_bars_and_every_bar_without_a_figure_is_explained(result):
     for line in result["lines"]:
         assert line["bars"]
         for bar in line["bars"]:
@@ -73,8 +63,8 @@ def test_importing_the_package_loads_nothing_foreign(result):
     assert line["figures"]["packages loaded"] == "none"
 
 
-def test_the_table_has_a_row_for_every_line_and_a_verdict_for_every_bar(results, result):
-    page = (results / "core.md").read_text(encoding="utf-8")
+def test_the_table_has_a_row_for_every_line_and_an_outcome_for_every_bar(results, result):
+    page = (results / "core-bars.md").read_text(encoding="utf-8")
     rows = {row.split(" | ")[0].removeprefix("| "): row for row in page.splitlines() if row.startswith("| ")}
     for line in result["lines"]:
         cells = rows[line["job"]].strip("| ").split(" | ")[-1].split("; ")
@@ -85,33 +75,51 @@ def test_the_table_has_a_row_for_every_line_and_a_verdict_for_every_bar(results,
     assert "figures mean nothing" in page
 
 
-def test_the_table_needs_results(tmp_path):
+def test_the_page_of_users_has_every_time_but_no_bars(results, result):
+    page = (results / "pages" / "core.md").read_text(encoding="utf-8")
+    rows = {row.split(" | ")[0].removeprefix("| "): row for row in page.splitlines() if row.startswith("| ")}
+    assert rows.keys() >= {line["job"] for line in result["lines"]}
+    for line in result["lines"]:
+        for name in line.get("ratio", ()):
+            assert (f"{name} " in rows[line["job"]]) != name.startswith("fastemd, ")
+    assert not any(word in page for word in ("MISSED", "bars", " met"))
+
+
+def test_pictures_are_drawn_and_shown_in_the_documentation(results):
+    shown = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    for name in ("core-times.png", "core-bandwidth.png"):
+        assert (results / "pages" / name).read_bytes().startswith(b"\x89PNG")
+        assert f"(generated/{name})" in shown
+
+
+def test_the_tables_need_results(tmp_path):
     with pytest.raises(FileNotFoundError, match="python -m benchmarks core"):
-        tables.write(tmp_path, tmp_path / "core.md")
+        suite.write_pages(tmp_path, tmp_path)
+    with pytest.raises(SystemExit, match="has no results; make some with: python -m benchmarks core"):
+        main(["tables", "--results", str(tmp_path), "--pages", str(tmp_path)])
 
 
-def test_a_partial_run_does_not_replace_the_figures_of_the_documentation():
-    command = [sys.executable, "-m", "benchmarks", "core", "--quick"]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert run.returncode == 2
-    assert "--results" in run.stderr
+def test_a_partial_run_does_not_replace_the_figures_of_the_documentation(capsys):
+    with pytest.raises(SystemExit):
+        main(["core", "--quick"])
+    assert "--results" in capsys.readouterr().err
 
 
 def test_bars_are_met_on_their_own_side():
     medians = {"fastemd": 2.0, "other": 10.0}
-    assert measure.faster(5, "other").judged(medians) == {"bar": "≥ 5 × other", "figure": 5.0, "met": True}
-    assert measure.faster(5.1, "other").judged(medians)["met"] is False
-    assert measure.within(0.2, "× other", "other").judged(medians)["met"] is True
-    assert measure.within(0.1, "× other", "other").judged(medians)["met"] is False
-    assert measure.faster(5, "nobody").judged(medians) == {"bar": "≥ 5 × nobody", "figure": None, "met": None}
+    assert measure.faster(5, "other").checked(medians) == {"bar": "≥ 5 × other", "figure": 5.0, "met": True}
+    assert measure.faster(5.1, "other").checked(medians)["met"] is False
+    assert measure.within(0.2, "× other", "other").checked(medians)["met"] is True
+    assert measure.within(0.1, "× other", "other").checked(medians)["met"] is False
+    assert measure.faster(5, "nobody").checked(medians) == {"bar": "≥ 5 × nobody", "figure": None, "met": None}
 
 
 def test_a_share_of_the_bandwidth_that_memory_cannot_explain_is_not_judged():
     job = measure.Job("a job", lambda: None, counted=100, bandwidth="read", loops={"read": 100})
     bar = job.share_at_least(0.6)
-    assert bar.judged({"fastemd": 1.0, "read": 0.7})["met"] is True
-    assert bar.judged({"fastemd": 1.0, "read": 0.5})["met"] is False
-    too_good = bar.judged({"fastemd": 1.0, "read": 5.7})
+    assert bar.checked({"fastemd": 1.0, "read": 0.7})["met"] is True
+    assert bar.checked({"fastemd": 1.0, "read": 0.5})["met"] is False
+    too_good = bar.checked({"fastemd": 1.0, "read": 5.7})
     assert too_good["met"] is None and "more than memory can do" in too_good["why"]
 
 

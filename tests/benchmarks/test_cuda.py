@@ -1,4 +1,4 @@
-"""The benchmark of a GPU runs on a stand-in: its jobs, checks, bars and page. No figure of time is looked at."""
+"""The benchmark of a GPU on a stand-in: its jobs, checks, bars and page, without figures of time."""
 
 import json
 import subprocess
@@ -14,6 +14,7 @@ import fastemd as fe
 from benchmarks.cuda import clock, jobs, losses, small_calls, suite
 from benchmarks.cuda import page as cuda_page
 from benchmarks.harness import measure
+from fastemd.arrays.availability import Availability
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,14 +22,14 @@ ROOT = Path(__file__).parents[2]
 class StandIn(clock.Gpu):
     """A GPU that is the CPU: torch's tensors lie in host memory, and the clock is the host's."""
 
-    place = "cpu"
+    torch_device = "cpu"
     cache_bytes = 1 << 16
 
     def described(self):
         names = ("multiprocessors", "memory_bytes", "driver", "cuda_of_torch", "compute_capability")
         return dict.fromkeys(names, 0) | {"device": "a stand-in", "cache_bytes": self.cache_bytes}
 
-    def handed(self, x):
+    def as_input(self, x):
         return x.numpy()
 
     def synchronize(self):
@@ -55,8 +56,8 @@ def result():
 
 
 @pytest.fixture
-def plans():
-    return list(jobs.all_plans(jobs.QUICK))
+def device_jobs():
+    return list(jobs.all_jobs(jobs.QUICK))
 
 
 def page_of(result, folder):
@@ -71,8 +72,8 @@ def cells(page):
 # --- The rows of the table --------------------------------------------------------------------------------------------
 
 
-def test_plans_are_the_rows_that_were_asked_for():
-    names = [plan.job.name for plan in jobs.all_plans(jobs.FULL)]
+def test_jobs_are_the_rows_that_were_asked_for():
+    names = [device_job.job.name for device_job in jobs.all_jobs(jobs.FULL)]
     assert names == [
         "chain, value, ρ = 1, 65,536 × 1,000",
         "chain, value + gradient, ρ = 1, 65,536 × 1,000",
@@ -98,8 +99,11 @@ def test_plans_are_the_rows_that_were_asked_for():
 
 
 def test_bars_are_those_that_were_set_beforehand():
-    bars = {plan.job.name: [bar.judged({})["bar"] for bar in plan.job.bars] for plan in jobs.all_plans(jobs.FULL)}
-    bars |= {line["job"]: [bar["bar"] for bar in line["bars"]] for line in small_calls.plans(jobs.FULL)}
+    bars = {
+        device_job.job.name: [bar.checked({})["bar"] for bar in device_job.job.bars]
+        for device_job in jobs.all_jobs(jobs.FULL)
+    }
+    bars |= {line["job"]: [bar["bar"] for bar in line["bars"]] for line in small_calls.unmeasured(jobs.FULL)}
     share = "of the copy bandwidth"
     assert bars["chain, value, ρ = 1, 65,536 × 1,000"] == [
         f"≥ 0.75 {share}",
@@ -127,31 +131,31 @@ def test_bars_are_those_that_were_set_beforehand():
     assert any(word.startswith("≤ 60 µs of host time") for words in bars.values() for word in words)
 
 
-def test_counted_bytes_are_those_of_the_arrays(plans):
+def test_counted_bytes_are_those_of_the_arrays(device_jobs):
     (rows, n), *_ = jobs.QUICK.chains
-    assert [plan.job.counted for plan in plans[:3]] == [8 * rows * n, 12 * rows * n, 12 * rows * n]
-    assert plans[-2].job.counted == 8 * np.prod(jobs.QUICK.logits)
+    assert [device_job.job.counted for device_job in device_jobs[:3]] == [8 * rows * n, 12 * rows * n, 12 * rows * n]
+    assert device_jobs[-2].job.counted == 8 * np.prod(jobs.QUICK.logits)
 
 
-def test_a_share_is_that_of_a_copy_whose_bytes_are_read_and_written(plans):
-    job = plans[0].job
+def test_a_share_is_that_of_a_copy_whose_bytes_are_read_and_written(device_jobs):
+    job = device_jobs[0].job
     job.loops = {"copy": 2_000}
     assert job.share({"fastemd": 1.0, "copy": 1.0}) == job.counted / 2_000
 
 
-def test_the_caterpillar_is_compared_by_node(plans):
-    (bar,) = plans[-3].job.bars
+def test_the_caterpillar_is_compared_by_node(device_jobs):
+    (bar,) = device_jobs[-3].job.bars
     rows, nodes = jobs.QUICK.caterpillar
     times = {"fastemd": 3.0 * rows * nodes, "ImageNet-1k tree": 2.0 * jobs.QUICK.tree_rows[-1] * 1_808}
-    assert bar.judged(times)["figure"] == pytest.approx(1.5)
+    assert bar.checked(times)["figure"] == pytest.approx(1.5)
 
 
 # --- A run ------------------------------------------------------------------------------------------------------------
 
 
-def test_every_row_is_run_and_judged(result, plans):
+def test_every_row_is_run_and_judged(result, device_jobs):
     timed = [line for line in result["lines"] if "median_ms" in line]
-    assert [line["job"] for line in timed] == [plan.job.name for plan in plans]
+    assert [line["job"] for line in timed] == [device_job.job.name for device_job in device_jobs]
     for line in timed:
         assert {"fastemd", "copy"} <= set(line["median_ms"])
         for bar in line["bars"]:
@@ -168,17 +172,17 @@ def test_small_calls_are_timed_on_the_host_and_replayed(result):
 @pytest.mark.parametrize(
     "number", [0, 1, 6, 7, -3, -2], ids=["value", "gradient", "tree value", "tree", "caterpillar", "logits"]
 )
-def test_a_wrong_answer_is_refused(plans, number, monkeypatch):
+def test_a_wrong_answer_is_refused(device_jobs, number, monkeypatch):
     class Wrong(StandIn):
         def host(self, x):
             return super().host(x) * np.float32(1 + 1e-5) if isinstance(x, np.generic | np.ndarray) else super().host(x)
 
     with pytest.raises(ArithmeticError, match="from the reference"):
-        plans[number].furnish(Wrong(), jobs.QUICK)
+        device_jobs[number].prepare(Wrong(), jobs.QUICK)
 
 
 @pytest.mark.parametrize("number", [10, 11, 12, 13])
-def test_a_wrong_gradient_of_the_loss_is_refused(plans, number, monkeypatch):
+def test_a_wrong_gradient_of_the_loss_is_refused(device_jobs, number, monkeypatch):
     right = losses.step
 
     def wrong(loss):
@@ -188,23 +192,23 @@ def test_a_wrong_gradient_of_the_loss_is_refused(plans, number, monkeypatch):
 
         return call
 
-    assert "EMDLoss" in plans[number].job.name
+    assert "EMDLoss" in device_jobs[number].job.name
     monkeypatch.setattr(losses, "step", wrong)
     with pytest.raises(ArithmeticError, match="from the reference"):
-        plans[number].furnish(StandIn(), jobs.QUICK)
+        device_jobs[number].prepare(StandIn(), jobs.QUICK)
 
 
-def test_a_wrong_value_of_sinkhorn_is_refused(plans, monkeypatch):
+def test_a_wrong_value_of_sinkhorn_is_refused(device_jobs, monkeypatch):
     right = fe.sinkhorn
     off = SimpleNamespace(value=right([1.0], [1.0], [[1.0]], reg=1.0).value + np.float32(1e-3))
     monkeypatch.setattr(fe, "sinkhorn", lambda *_, **__: off)
     with pytest.raises(ArithmeticError, match="from the reference"):
-        plans[-1].furnish(StandIn(), jobs.QUICK)
+        device_jobs[-1].prepare(StandIn(), jobs.QUICK)
 
 
-def test_an_opponent_that_answers_something_else_is_refused(plans):
-    job = plans[0].job
-    plans[0].furnish(StandIn(), jobs.QUICK)
+def test_an_opponent_that_answers_something_else_is_refused(device_jobs):
+    job = device_jobs[0].job
+    device_jobs[0].prepare(StandIn(), jobs.QUICK)
     jobs.require_agreement(job, StandIn())
     job.opponents["wrong"] = lambda: torch.full((16,), 2.0)
     with pytest.raises(ArithmeticError, match="wrong answers something else"):
@@ -254,12 +258,14 @@ def test_the_page_has_a_row_for_every_line_and_a_verdict_for_every_bar(result, t
     assert "a stand-in" in page and "figures mean nothing" in page
 
 
-def test_without_a_gpu_every_row_says_that_it_was_not_measured(plans, tmp_path):
+def test_without_a_gpu_every_row_says_that_it_was_not_measured(device_jobs, tmp_path):
     result = suite.unmeasured("no CUDA driver (it was sought in vain). Needed: one.", jobs.QUICK)
     page = page_of(result, tmp_path)
     rows = cells(page)
     assert "**None of these rows has been measured**" in page and "sought in vain" in page
-    names = [plan.job.name for plan in plans] + [line["job"] for line in small_calls.plans(jobs.QUICK)]
+    names = [device_job.job.name for device_job in device_jobs] + [
+        line["job"] for line in small_calls.unmeasured(jobs.QUICK)
+    ]
     assert [row[0] for row in rows] == names
     assert all(row[-1] == "not measured: no CUDA driver" for row in rows)
     assert not any(bar["figure"] for line in result["lines"] for bar in line["bars"])
@@ -285,6 +291,6 @@ def test_where_nothing_can_be_measured_the_command_has_a_status_of_its_own(tmp_p
 
 
 def test_a_simulated_device_is_not_measured(monkeypatch):
-    found = fe.cuda.Availability(True, "numba simulates a device, as NUMBA_ENABLE_CUDASIM asks for")
+    found = Availability(True, "numba simulates a device, as NUMBA_ENABLE_CUDASIM asks for")
     monkeypatch.setattr(fe.cuda, "is_available", lambda: found)
     assert "has no speed" in suite.obstacle()

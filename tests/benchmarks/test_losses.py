@@ -1,9 +1,6 @@
 """The suite of the losses runs, at tiny sizes, and its page says what its results say. No time is looked at."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +10,13 @@ from benchmarks import losses
 from benchmarks.harness import tables
 from benchmarks.opponents import plain_jax
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
-    command = [sys.executable, "-m", "benchmarks", "losses", "--quick", "--results", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    threads = fe.get_num_threads()
+    losses.run(folder, quick=True)
+    fe.set_num_threads(threads)
     return folder
 
 
@@ -43,10 +39,13 @@ def test_the_gradient_is_all_the_memory_of_its_size_that_the_loss_takes(result):
     assert len(bars) == 2 and all(bar["met"] for bar in bars)
 
 
-def test_the_page_has_a_row_for_every_line(results, result):
-    page = losses.write_page(results, results / "losses.md").read_text(encoding="utf-8")
-    assert all(f"| {line['job']} |" in page for line in result["lines"])
-    assert tables.provenance(result) in page
+def test_the_pages_have_a_row_for_every_line(results, result):
+    *pages, picture = losses.write_pages(results, results / "pages")
+    assert len(pages) == 2
+    for page in (path.read_text(encoding="utf-8") for path in pages):
+        assert all(f"| {line['job']} |" in page for line in result["lines"])
+        assert tables.provenance(result) in page
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("space", [fe.Chain(7), fe.Tree([-1, 0, 0, 1, 1], [0, 1, 2, 1, 3], bins=[3, 4, 2])], ids=repr)

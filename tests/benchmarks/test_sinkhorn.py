@@ -55,6 +55,9 @@ def test_lines_have_bars_and_the_page_has_every_solver(tmp_path, monkeypatch):
     assert names[:2] == ["chain", "tree"] and len(names) == 4
     for line in result["lines"]:
         assert line["bars"] and set(line["median_ms"]) == set(line["facts"]) == set(line["turns"])
-    page = sinkhorn.write_page(tmp_path, tmp_path / "sinkhorn.md").read_text(encoding="utf-8")
-    for word in ("itself", "**fastemd log**", "pip install ott-jax", "figures mean nothing", "marginal error of 1e-05"):
-        assert word in page
+    *pages, picture = sinkhorn.write_pages(tmp_path, tmp_path / "pages")
+    for page in (path.read_text(encoding="utf-8") for path in pages):
+        for word in ("itself", "**fastemd log**", "pip install ott-jax", "figures mean nothing", "error of 1e-05"):
+            assert word in page
+    assert ["bars" in path.read_text(encoding="utf-8") for path in pages] == [False, True]
+    assert picture.read_bytes().startswith(b"\x89PNG")

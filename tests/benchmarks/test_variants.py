@@ -37,9 +37,9 @@ def test_a_variant_that_answers_something_else_is_refused(contests):
 
 
 def test_a_variant_answers_through_its_own_sweep_and_only_in_its_own_space():
-    def twice(source, space, rho, n, buffer):
-        total, found = lane._chain_value(source, space, rho, n, buffer)
-        return total + total, found
+    def twice(inputs, space, rho, n, scratch):
+        total, balance, negative = lane._chain_value(inputs, space, rho, n, scratch)
+        return total + total, balance, negative
 
     space = fe.Chain(43)
     a, b = problems.pair(13, 43)

@@ -1,9 +1,12 @@
-"""Compiled kernels are kept on disk, made anew when a source changes, and not missed where no disk can be written.
+"""Compiled kernels are cached on disk and compiled anew when a source changes or where no disk can be written.
 
-Each test works on a copy of the package in a folder of its own. Where nothing can be written is imitated by files that
-stand in the place of folders, which stops even a superuser.
+Tests of the cache work on a copy of the package in a folder of its own. A folder that cannot be written is imitated by
+a file in its place, which stops even a superuser.
 """
 
+import ast
+import functools
+import inspect
 import os
 import shutil
 import subprocess
@@ -12,12 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba.core.dispatcher import Dispatcher
+from numba.core.typing.templates import builtin_registry
 
 import fastemd as fe
+from fastemd.cpu import compilation
+from fastemd.cpu.entropic import kernels as entropic_kernels
+from fastemd.cpu.exact import kernels, matching
 
 ANSWER = """
 import fastemd, numpy as np
-from fastemd.cpu import kernels
+from fastemd.cpu.exact import kernels
 print(fastemd.__file__)
 print(fastemd.emd(np.array([1.0, 0, 0]), np.array([0, 0, 1.0]), fastemd.Chain(3)))
 """
@@ -32,7 +40,7 @@ def package(tmp_path):
 
 
 def answer(package, **environment):
-    """The distance that the copied package answers in a process of its own."""
+    """Return the distance that the copied package computes in a process of its own."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA", "XDG", "PYTHON"))}
     done = subprocess.run(
         [sys.executable, "-c", ANSWER],
@@ -50,41 +58,115 @@ def answer(package, **environment):
 
 
 def kept(folder):
-    """The compiled kernels in a folder, and when each was written."""
+    """Return the compiled kernels in a folder, with the time when each was written."""
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*.nbc")}
 
 
-def test_change_of_the_law_recompiles_the_kernels(package, tmp_path):
+def test_change_of_the_cost_of_an_edge_recompiles_the_kernels(package, tmp_path):
     cache = tmp_path / "cache"
     assert answer(package, NUMBA_CACHE_DIR=str(cache)) == 2.0
     first = kept(cache)
     assert first
     assert answer(package, NUMBA_CACHE_DIR=str(cache)) == 2.0
     assert kept(cache) == first
-    laws = package / "laws.py"
-    source = laws.read_text()
+    edge = package / "formulas" / "edge.py"
+    source = edge.read_text()
     assert source.count("return length * abs(phi)\n") == 1
-    laws.write_text(source.replace("return length * abs(phi)\n", "return 10.0 * length * abs(phi)\n"))
+    edge.write_text(source.replace("return length * abs(phi)\n", "return 10.0 * length * abs(phi)\n"))
     assert answer(package, NUMBA_CACHE_DIR=str(cache)) == 20.0
-    laws.write_text(source)
+    edge.write_text(source)
     assert answer(package, NUMBA_CACHE_DIR=str(cache)) == 2.0
+
+
+def test_change_of_any_source_changes_the_digest(package, monkeypatch):
+    monkeypatch.setattr(compilation, "PACKAGE", package)
+    paths = [path for folder in ("formulas", "cpu") for path in (package / folder).rglob("*.py")]
+    assert len(paths) == len(list(Path(fe.__file__).parent.glob("formulas/*.py"))) + len(
+        list(Path(fe.__file__).parent.glob("cpu/**/*.py"))
+    )
+    before = compilation.digest.__wrapped__()
+    for path in paths:
+        source = path.read_bytes()
+        path.write_bytes(source + b"# changed\n")
+        assert compilation.digest.__wrapped__() != before, path
+        path.write_bytes(source)
+    assert compilation.digest.__wrapped__() == before
+
+
+@functools.cache
+def imported_from(path):
+    """The names that a source file imports from a module, and the path of that module where it is the package's."""
+    names = {}
+    for node in ast.walk(ast.parse(Path(path).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            folder = Path(path).parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            for name in node.names:
+                file = folder / f"{name.name}.py"
+                names[name.asname or name.name] = file if file.exists() else folder.with_suffix(".py")
+    return names
+
+
+def names_in(code):
+    """All names that a code object and the code objects in it refer to."""
+    return set(code.co_names).union(*(names_in(inner) for inner in code.co_consts if inspect.iscode(inner)))
+
+
+def files_in(kernel):
+    """The files of the package whose functions and constants can be in the code of a kernel."""
+    implementations = {}
+    for template in builtin_registry.functions:
+        if hasattr(template, "_overload_func"):
+            implementations.setdefault(template.key, []).append(template._overload_func)
+    files, seen, left = set(), set(), [kernel]
+    while left:
+        item = left.pop()
+        left += implementations.get(item, []) if inspect.isroutine(item) else []
+        item = getattr(item, "py_func", None) or getattr(item, "_defn", item)  # of a dispatcher, of an intrinsic
+        if not inspect.isfunction(item) or item in seen or not item.__module__.startswith("fastemd"):
+            continue
+        seen.add(item)
+        path = inspect.getsourcefile(item)
+        files.add(Path(path))
+        names = names_in(item.__code__)
+        files |= {file for name, file in imported_from(path).items() if name in names}
+        reached = [item.__globals__[name] for name in names if name in item.__globals__]
+        reached += [cell.cell_contents for cell in item.__closure__ or ()]
+        for module in [value for value in reached if inspect.ismodule(value)]:
+            reached += [getattr(module, name) for name in names if hasattr(module, name)]
+        left += reached
+    return files
+
+
+def test_the_digest_covers_every_file_that_a_kernel_can_contain():
+    compiled = [
+        kernel
+        for module in (kernels, matching, entropic_kernels)
+        for kernel in vars(module).values()
+        if isinstance(kernel, Dispatcher)
+    ]
+    assert len(compiled) > 10
+    files = set().union(*map(files_in, compiled))
+    names = {path.relative_to(Path(fe.__file__).parent).as_posix() for path in files}
+    expected = {f"cpu/{part}/{space}.py" for part in ("exact", "entropic") for space in ("chain", "ring", "tree")}
+    assert names >= expected | {"formulas/edge.py", "formulas/mass.py", "cpu/simd/rows.py", "cpu/simd/exp_log.py"}
+    assert files <= set(compilation.sources())
 
 
 def test_kernels_are_kept_beside_their_sources(package):
     assert answer(package) == 2.0
-    assert kept(package / "cpu" / "__pycache__")
+    assert kept(package / "cpu" / "exact" / "__pycache__")
 
 
 def test_kernels_are_kept_in_the_users_cache_where_the_package_cannot_be_written(package, tmp_path):
-    (package / "cpu" / "__pycache__").write_text("in the way")
+    (package / "cpu" / "exact" / "__pycache__").write_text("in the way")
     home = tmp_path / "home"
     home.mkdir()
     assert answer(package, HOME=str(home), XDG_CACHE_HOME=str(home), PYTHONDONTWRITEBYTECODE="1") == 2.0
     assert kept(home) or sys.platform != "linux"
 
 
-def test_where_nothing_can_be_kept_kernels_are_compiled_anew(package, tmp_path):
-    (package / "cpu" / "__pycache__").write_text("in the way")
+def test_where_no_folder_can_be_written_kernels_are_compiled_anew(package, tmp_path):
+    (package / "cpu" / "exact" / "__pycache__").write_text("in the way")
     blocked = tmp_path / "blocked"
     blocked.write_text("in the way")
     nowhere = {name: str(blocked) for name in ("NUMBA_CACHE_DIR", "HOME", "XDG_CACHE_HOME", "LOCALAPPDATA")}
@@ -93,23 +175,19 @@ def test_where_nothing_can_be_kept_kernels_are_compiled_anew(package, tmp_path):
 
 
 def test_read_only_and_writable_inputs_share_one_compiled_kernel():
-    from fastemd.cpu.exact.kernels import value
-
     a, b = np.array([[1.0, 0.0]]), np.array([0.0, 1.0])
     fe.emd(a, b, fe.Chain(2))
-    compiled = len(value.overloads)
+    compiled = len(kernels.value.overloads)
     a.flags.writeable = False
     fe.emd(a, b, fe.Chain(2))
     fe.emd(a[::-1], b[::-1], fe.Chain(2))
-    assert len(value.overloads) == compiled
+    assert len(kernels.value.overloads) == compiled
 
 
 # --- Warming up -------------------------------------------------------------------------------------------------------
 
 
 def test_after_warmup_nothing_is_left_to_compile():
-    from fastemd.cpu.exact import kernels
-
     spaces = [fe.Chain(5), fe.Tree([-1, 0, 0], [0.0, 1.0, 1.0])]
     fe.warmup(spaces, dtypes=[np.float32], rhos=[1, 2])
     named = [getattr(kernels, name) for name in ("value", "gradient", "flow", "length_gradient", "logits")]
@@ -141,6 +219,6 @@ def test_warmup_takes_every_dtype_that_calls_take():
         (TypeError, {"spaces": fe.Chain(2)}, "spaces"),
     ],
 )
-def test_warmup_of_what_is_no_space_dtype_or_exponent_is_refused(kind, options, shown):
+def test_warmup_raises_for_anything_but_spaces_dtypes_and_exponents(kind, options, shown):
     with pytest.raises(kind, match=shown):
         fe.warmup(**options)

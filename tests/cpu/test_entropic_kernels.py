@@ -1,4 +1,4 @@
-"""What Sinkhorn's kernels are made of: logarithms, numbers of any size, tiles, and the pace of the iteration."""
+"""The parts of Sinkhorn's kernels: logarithms, extended range, products in tiles, and over-relaxation."""
 
 import math
 from fractions import Fraction
@@ -14,22 +14,22 @@ from fastemd.cpu.entropic import solver
 from fastemd.cpu.entropic.matmul import TALL, Tiles
 from fastemd.cpu.simd import extended_range
 from fastemd.cpu.simd.exp_log import exp, log
-from fastemd.cpu.simd.lanes import WIDTH, get, put
+from fastemd.cpu.simd.lanes import WIDTH, load, store
 from tests.support.sinkhorn_problems import histograms, rounding
 
 EPSILON = np.finfo(np.float64).eps
 
 
 @njit
-def logarithms(x, out):
+def stabilized_log(x, out):
     for i in range(x.size // WIDTH):
-        put(out, i, log(get(x, i)))
+        store(out, i, log(load(x, i)))
 
 
 @njit
 def exponentials(x, out):
     for i in range(x.size // WIDTH):
-        put(out, i, exp(get(x, i)))
+        store(out, i, exp(load(x, i)))
 
 
 def applied(function, numbers):
@@ -43,17 +43,17 @@ def applied(function, numbers):
 @given(st.lists(st.floats(0.0, np.finfo(np.float64).max, allow_subnormal=True), min_size=1, max_size=20))
 def test_logarithm_is_within_3_ulps(numbers):
     expected = [math.log(x) if x else -math.inf for x in numbers]
-    np.testing.assert_allclose(applied(logarithms, numbers), expected, rtol=4 * EPSILON, atol=0)
+    np.testing.assert_allclose(applied(stabilized_log, numbers), expected, rtol=4 * EPSILON, atol=0)
 
 
 @given(st.lists(st.floats(0.99, 1.01), min_size=1, max_size=20))
 def test_logarithm_near_1_keeps_its_digits(numbers):
     expected = [math.log(x) for x in numbers]
-    np.testing.assert_allclose(applied(logarithms, numbers), expected, rtol=4 * EPSILON, atol=0)
+    np.testing.assert_allclose(applied(stabilized_log, numbers), expected, rtol=4 * EPSILON, atol=0)
 
 
-def test_logarithm_of_what_is_no_positive_number():
-    np.testing.assert_array_equal(applied(logarithms, [0.0, np.inf, np.nan]), [-np.inf, np.inf, np.nan])
+def test_logarithm_of_zero_infinity_and_nan():
+    np.testing.assert_array_equal(applied(stabilized_log, [0.0, np.inf, np.nan]), [-np.inf, np.inf, np.nan])
 
 
 @given(st.lists(st.floats(-700.0, 709.0), min_size=1, max_size=20))
@@ -61,22 +61,23 @@ def test_exponential_of_either_sign_is_within_3_ulps(numbers):
     np.testing.assert_allclose(applied(exponentials, numbers), [math.exp(x) for x in numbers], rtol=4 * EPSILON, atol=0)
 
 
-# --- Numbers of any size ----------------------------------------------------------------------------------------------
+# --- Extended range ---------------------------------------------------------------------------------------------------
 
 
 @njit
-def wide_sum(x, weight, power, out):
-    """Ln of the sum of e**x_i times the weights up to i."""
-    total = extended_range.nothing(power)
+def extended_sum(x, weight, exponent, out):
+    """Store ln of the sum of exp(x_i) times the weights from i on."""
+    total = extended_range.zero(exponent)
     for i in range(x.size // WIDTH):
-        total = extended_range.plus(
-            extended_range.times(total, weight, power, i), extended_range.seed(get(x, i), get(x, i), power)
+        total = extended_range.add(
+            extended_range.times_weight(total, weight, exponent, i),
+            extended_range.exponential(load(x, i), load(x, i), exponent),
         )
-    put(out, 0, extended_range.logarithm(total, get(x, 0)))
+    store(out, 0, extended_range.logarithm(total, load(x, 0)))
 
 
 def exact_sum(x, exponents):
-    """The same in fractions of numbers scaled to what float64 holds: by taking turns with the largest."""
+    """Return the same sum, by fractions of numbers that are scaled by the running maximum."""
     total, top = Fraction(0), -math.inf
     for value, exponent in zip(x, exponents, strict=True):
         top -= exponent
@@ -89,22 +90,22 @@ def exact_sum(x, exponents):
 @given(
     st.lists(st.tuples(st.floats(-1e5, 1e5), st.floats(0.0, 1e5)), min_size=1, max_size=30),
 )
-def test_wide_numbers_add_and_multiply_beyond_the_range_of_float64(pairs):
+def test_extended_range_adds_and_multiplies_beyond_the_range_of_float64(pairs):
     x, exponents = (np.array(column) for column in zip(*pairs, strict=True))
-    weight, power = extended_range.weights(exponents, True)
+    weight, exponent = extended_range.weights(exponents, True)
     out = np.empty(WIDTH)
-    wide_sum(np.repeat(x, WIDTH), weight, power, out)
+    extended_sum(np.repeat(x, WIDTH), weight, exponent, out)
     size = np.abs(x).max() + exponents.sum()
     np.testing.assert_allclose(out, exact_sum(x, exponents), rtol=0, atol=rounding(len(x), 1.0 + size))
 
 
 @given(st.floats(0.0, 1e6))
-def test_wide_weights_are_normal_and_exact(exponent):
-    weight, power = extended_range.weights(np.array([exponent]), True)
+def test_weights_of_extended_range_are_normal_and_exact(x):
+    weight, exponent = extended_range.weights(np.array([x]), True)
     assert 1.0 - 4 * EPSILON <= weight[0] <= 2.0 + 4 * EPSILON
-    assert power[0] == np.rint(power[0])
-    told = math.log(weight[0]) + power[0] * math.log(2.0)
-    assert abs(told + exponent) <= rounding(1, 1.0 + exponent)
+    assert exponent[0] == np.rint(exponent[0])
+    logarithm = math.log(weight[0]) + exponent[0] * math.log(2.0)
+    assert abs(logarithm + x) <= rounding(1, 1.0 + x)
 
 
 # --- Tiles ------------------------------------------------------------------------------------------------------------
@@ -123,16 +124,16 @@ def test_product_in_tiles_is_the_product(dtype, rows, n, k):
     np.testing.assert_allclose(product, x.astype(float) @ matrix, rtol=0, atol=within)
 
 
-# --- The pace ---------------------------------------------------------------------------------------------------------
+# --- Over-relaxation --------------------------------------------------------------------------------------------------
 
 
-def paced(factor, steps=40):
-    """The over-relaxation that errors which fall by a constant factor lead to."""
-    pace, omega = solver.OverRelaxation(1), np.ones(1)
+def adapted_omega(factor, steps=40):
+    """Return the over-relaxation after errors that fall by a constant factor."""
+    rule, omega = solver.OverRelaxation(1), np.ones(1)
     error = np.ones(1)
     for count in range(steps):
         before = omega.copy()
-        pace.adapt(count, error, omega)
+        rule.adapt(count, error, omega)
         if omega != before:
             return float(omega[0])
         error = error * factor
@@ -141,31 +142,31 @@ def paced(factor, steps=40):
 
 @pytest.mark.parametrize("factor", [0.3, 0.9, 0.99])
 def test_steady_convergence_is_over_relaxed_by_the_best_amount(factor):
-    assert paced(factor) == pytest.approx(2.0 / (1.0 + math.sqrt(1.0 - factor)), rel=1e-9)
+    assert adapted_omega(factor) == pytest.approx(2.0 / (1.0 + math.sqrt(1.0 - factor)), rel=1e-9)
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.1])
 def test_errors_that_do_not_fall_are_not_over_relaxed(factor):
-    assert paced(factor) == 1.0
+    assert adapted_omega(factor) == 1.0
 
 
 def test_harm_takes_steps_back_to_plain_ones():
-    pace, omega = solver.OverRelaxation(1), np.ones(1)
+    rule, omega = solver.OverRelaxation(1), np.ones(1)
     error = np.ones(1)
     for count in range(40):
-        pace.adapt(count, error, omega)
+        rule.adapt(count, error, omega)
         error = error * 0.9
         if omega[0] > 1.0:
             break
     assert omega[0] > 1.0
-    pace.adapt(count + 1, error * 2 * solver.WORSE, omega)
+    rule.adapt(count + 1, error * 2 * solver.WORSE, omega)
     assert omega[0] == 1.0
 
 
 def test_rows_that_have_converged_are_left_alone():
-    pace, omega = solver.OverRelaxation(2), np.array([0.0, 1.0])
+    rule, omega = solver.OverRelaxation(2), np.array([0.0, 1.0])
     for count in range(40):
-        pace.adapt(count, np.full(2, 0.9**count), omega)
+        rule.adapt(count, np.full(2, 0.9**count), omega)
     assert omega[0] == 0.0 and omega[1] > 1.0
 
 

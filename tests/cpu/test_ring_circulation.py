@@ -16,7 +16,7 @@ ROWS = (((11,), (11,)),)
 
 
 def lower_median(prefix, lengths):
-    """The smallest prefix that, with all below it, has half of the length: by looking at each of them."""
+    """Return the smallest prefix that, with all below it, has half of the length, by trying each of them."""
     if not np.any(lengths > 0):
         return 0.0
     half = lengths.sum() / 2
@@ -35,7 +35,7 @@ def test_flow_is_the_prefix_less_the_lower_weighted_median(call):
 
 
 @given(calls(Ring, "float64", batches=ROWS))
-def test_value_of_rho_2_is_the_spread_about_the_weighted_mean(call):
+def test_value_of_rho_2_is_the_weighted_variance_about_the_mean(call):
     ring, a, b, _ = call
     prefix, lengths = np.cumsum(a - b, axis=-1), ring.lengths
     mean = (prefix @ lengths / lengths.sum() if lengths.any() else np.zeros(11))[:, np.newaxis]
@@ -81,7 +81,7 @@ def test_rows_of_one_register_find_their_own_circulation():
     np.testing.assert_array_equal(phi, expected)
 
 
-def test_edges_without_length_have_no_say_in_the_circulation():
+def test_edges_without_length_do_not_affect_the_circulation():
     ring = Ring(lengths=[0.0, 0.0, 0.0, 1.0, 1.0])
     # Prefixes 5, 5, 5, 1, 0: the median of the last two is 0.
     np.testing.assert_array_equal(fe.flow([5, 0, 0, 1, 0], [0, 0, 0, 5, 1], ring), [5, 5, 5, 1, 0])

@@ -1,4 +1,4 @@
-"""Eight rows in a register do what eight scalars would do."""
+"""Operations on lanes give in every lane the result of the scalar operation."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from numba import njit
 
 from fastemd.cpu.simd.exp_log import exp
-from fastemd.cpu.simd.lanes import WIDTH, all_lanes, any_lane, get, lanes, nowhere, put, select, set_lane
+from fastemd.cpu.simd.lanes import WIDTH, all_lanes, any_lane, lanes, load, no_lane, select, set_lane, store
 from fastemd.formulas import edge
 
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.5, np.inf, -np.inf, np.nan, 5e-324])
@@ -21,14 +21,14 @@ def of_two(function):
     inner = njit(function)
 
     @njit
-    def outer(buffer):
-        put(buffer, 2, inner(get(buffer, 0), get(buffer, 1)))
+    def outer(scratch):
+        store(scratch, 2, inner(load(scratch, 0), load(scratch, 1)))
 
     def call(x, y):
-        buffer = np.concatenate([x, y, np.full(WIDTH, -77.0)])
-        outer(buffer)
-        np.testing.assert_array_equal(buffer[: 2 * WIDTH], np.concatenate([x, y]))
-        return buffer[2 * WIDTH :]
+        scratch = np.concatenate([x, y, np.full(WIDTH, -77.0)])
+        outer(scratch)
+        np.testing.assert_array_equal(scratch[: 2 * WIDTH], np.concatenate([x, y]))
+        return scratch[2 * WIDTH :]
 
     return call
 
@@ -61,28 +61,28 @@ ARITHMETIC = {
         of_two(lambda x, y: select((x > 0.0) | (y > 0.0), 1, 0)),
         lambda x, y: np.where((x > 0) | (y > 0), 1.0, 0.0),
     ),
-    "nowhere": (of_two(lambda x, y: select(nowhere(), x, y)), lambda x, y: y),
+    "nowhere": (of_two(lambda x, y: select(no_lane(), x, y)), lambda x, y: y),
     "set_lane": (of_two(lambda x, y: set_lane(x, 5, 9.0)), lambda x, y: np.where(np.arange(WIDTH) == 5, 9.0, x)),
 }
 
 
 @pytest.mark.parametrize("name", ARITHMETIC)
 @given(x=eights, y=eights)
-def test_every_lane_does_what_a_scalar_does(name, x, y):
+def test_every_lane_has_the_result_of_the_scalar_operation(name, x, y):
     in_lanes, one_by_one = ARITHMETIC[name]
     np.testing.assert_array_equal(in_lanes(x, y), one_by_one(x, y))
 
 
 @njit
-def raise_to(buffer, exponent):
-    """Put slot 0 to the power of `exponent` into slot 1."""
-    put(buffer, 1, get(buffer, 0) ** exponent)
+def raise_to(scratch, exponent):
+    """Store slot 0 to the power of `exponent` into slot 1."""
+    store(scratch, 1, load(scratch, 0) ** exponent)
 
 
 def power(x, exponent):
-    buffer = np.concatenate([x, np.full(WIDTH, -77.0)])
-    raise_to(buffer, float(exponent))
-    return buffer[WIDTH:]
+    scratch = np.concatenate([x, np.full(WIDTH, -77.0)])
+    raise_to(scratch, float(exponent))
+    return scratch[WIDTH:]
 
 
 positive = st.one_of(st.floats(0.0, 4.0), st.floats(0.0), st.sampled_from([0.0, 1.0, 5e-324, np.inf]))
@@ -104,25 +104,25 @@ def test_power_of_nan_is_nan_and_of_infinity_infinite():
 
 
 @njit
-def found(buffer):
+def any_and_all(scratch):
     """Whether any, and whether all, of eight are above zero."""
-    mask = get(buffer, 0) > 0.0
+    mask = load(scratch, 0) > 0.0
     return any_lane(mask), all_lanes(mask)
 
 
 @given(eights)
-def test_any_and_all_look_at_every_lane(x):
-    assert found(x) == (bool(np.any(x > 0)), bool(np.all(x > 0)))
+def test_any_and_all_depend_on_every_lane(x):
+    assert any_and_all(x) == (bool(np.any(x > 0)), bool(np.all(x > 0)))
 
 
 @pytest.mark.parametrize("k", range(WIDTH))
 def test_any_and_all_see_a_single_lane(k):
     one = np.zeros(WIDTH)
     one[k] = 1.0
-    assert found(one) == (True, False)
-    assert found(1.0 - one) == (True, False)
-    assert found(np.ones(WIDTH)) == (True, True)
-    assert found(np.zeros(WIDTH)) == (False, False)
+    assert any_and_all(one) == (True, False)
+    assert any_and_all(1.0 - one) == (True, False)
+    assert any_and_all(np.ones(WIDTH)) == (True, True)
+    assert any_and_all(np.zeros(WIDTH)) == (False, False)
 
 
 exponential = of_two(lambda x, y: exp(x))

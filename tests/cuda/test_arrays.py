@@ -1,4 +1,4 @@
-"""Arrays on a device as they lie: strides of any kind, alignment, broadcasting, bfloat16, output, and the same bits."""
+"""Arrays on a device in place: strides of any kind, alignment, broadcasting, bfloat16, `out`, and the same bits."""
 
 import pickle
 
@@ -20,7 +20,7 @@ SPACES = {
 }
 EVERY_SPACE = pytest.mark.parametrize("kind", SPACES)
 
-# What of a larger array is handed over: every other column, columns and rows backwards, an odd start, columns first.
+# Parts of a larger array: every other column, columns and rows backwards, an odd start, columns first.
 VIEWS = {
     "every other column": (np.s_[:, 1::2], (5, 75)),
     "backwards": (np.s_[::-1, ::-1], (5, 37)),
@@ -32,7 +32,7 @@ VIEWS = {
 
 
 def fresh(space):
-    """The space without what a wing keeps of it: a simulated device forgets its memory."""
+    """Return a copy of a space without its arrays on a device: a simulated device forgets its memory."""
     return pickle.loads(pickle.dumps(space))
 
 
@@ -45,7 +45,7 @@ def pairs(n, rows, dtype, seed=0):
 @EVERY_SPACE
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_histograms_are_read_and_answers_written_where_they_lie(adapter, kind, view, dtype):
+def test_histograms_are_loaded_and_answers_stored_in_place(adapter, kind, view, dtype):
     key, shape = VIEWS[view]
     space, flip = fresh(SPACES[kind]), view == "columns first"
     rows = 1 if view == "one row for all" else 5
@@ -65,7 +65,7 @@ def test_histograms_are_read_and_answers_written_where_they_lie(adapter, kind, v
 
 
 @EVERY_SPACE
-def test_bfloat16_is_read_exactly_and_rounded_once(adapter, kind):
+def test_bfloat16_is_loaded_exactly_and_rounded_once(adapter, kind):
     space = fresh(SPACES[kind])
     a, b = pairs(37, 3, np.float64)
     expected = reference.emd_value_and_grad(a, b, space, rho=2)
@@ -115,7 +115,7 @@ def test_leading_axes_broadcast_without_a_copy(adapter, shapes):
 
 
 @pytest.mark.parametrize("classes", ["int8", "uint8", "int16", "int32", "uint32", "int64", "uint64"])
-def test_classes_are_read_in_every_integer_dtype(adapter, classes):
+def test_classes_are_loaded_in_every_integer_dtype(adapter, classes):
     logits = np.random.default_rng(2).normal(size=(4, 11)).astype(np.float32)
     target = np.array([0, 10, 3, 7], classes)
     value, _ = adapter.emd_with_logits(logits, target, Chain(11), rho=2)
@@ -147,7 +147,7 @@ def test_bad_logits_and_targets_are_answered_with_nan(adapter):
 
 
 @pytest.mark.parametrize("policy", ["equal", "normalize"])
-def test_bad_row_raises_the_words_of_the_cpu(adapter, policy):
+def test_bad_row_raises_the_message_of_the_cpu(adapter, policy):
     a, b = pairs(6, 3, np.float32)
     a[1, 4] = np.nan
     with pytest.raises(ValueError) as on_the_cpu:
@@ -157,7 +157,7 @@ def test_bad_row_raises_the_words_of_the_cpu(adapter, policy):
     assert str(on_the_device.value) == str(on_the_cpu.value)
 
 
-def test_unequal_masses_raise_the_words_of_the_cpu(adapter):
+def test_unequal_masses_raise_the_message_of_the_cpu(adapter):
     a, b = np.eye(3, dtype=np.float32), 2 * np.eye(3, dtype=np.float32)
     with pytest.raises(ValueError) as on_the_cpu:
         fe.emd(a, b, Ring(3))

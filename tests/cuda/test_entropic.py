@@ -177,57 +177,57 @@ def test_chains_and_rings_beside_the_border_of_a_warp_and_a_block_are_answered(a
 
 # --- Options ----------------------------------------------------------------------------------------------------------
 
-GROUNDS = {
+COSTS = {
     "matrix": lambda: np.random.default_rng(8).random((4, 4)),
     "chain": lambda: unit(fe.Chain(4)),
     "tree": lambda: unit(fe.Tree([-1, 0, 0, 1, 1], np.ones(5), [0, 2, 3, 4])),
     "ring": lambda: unit(fe.Ring(4)),
 }
-EVERY_GROUND = pytest.mark.parametrize("ground", GROUNDS)
+EVERY_COST = pytest.mark.parametrize("cost", COSTS)
 
 
-@pytest.mark.parametrize(("ground", "mass"), [*((ground, "equal") for ground in GROUNDS), ("matrix", "normalize")])
-def test_marginals_that_differ_have_their_price(adapter, ground, mass):
+@pytest.mark.parametrize(("cost", "mass"), [*((cost, "equal") for cost in COSTS), ("matrix", "normalize")])
+def test_marginals_that_differ_have_their_price(adapter, cost, mass):
     a, b, _ = problem(9, 4, 4)
     options = {"reg": 1.0, "unbalanced": 0.7, "plan": True, "mass": mass, "tol": FINE}
-    ours = adapter.sinkhorn(2 * a, 3 * b, GROUNDS[ground](), **options)
-    agree(ours, fe.reference.sinkhorn(2 * a, 3 * b, GROUNDS[ground](), **options), 10 * AGREED)
+    ours = adapter.sinkhorn(2 * a, 3 * b, COSTS[cost](), **options)
+    agree(ours, fe.reference.sinkhorn(2 * a, 3 * b, COSTS[cost](), **options), 10 * AGREED)
 
 
-@pytest.mark.parametrize("ground", ["matrix", "chain"])
-def test_rows_are_divided_by_their_mass_under_normalize(adapter, ground):
+@pytest.mark.parametrize("cost", ["matrix", "chain"])
+def test_rows_are_divided_by_their_mass_under_normalize(adapter, cost):
     a, b, _ = problem(10, 4, 4)
     options = {"reg": 1.5, "plan": True, "mass": "normalize", "tol": FINE}
-    ours = adapter.sinkhorn(2 * a, 3 * b, GROUNDS[ground](), **options)
-    agree(ours, fe.reference.sinkhorn(2 * a, 3 * b, GROUNDS[ground](), **options), AGREED)
+    ours = adapter.sinkhorn(2 * a, 3 * b, COSTS[cost](), **options)
+    agree(ours, fe.reference.sinkhorn(2 * a, 3 * b, COSTS[cost](), **options), AGREED)
 
 
-@pytest.mark.parametrize(("ground", "unbalanced"), [*((ground, None) for ground in GROUNDS), ("matrix", 2.0)])
-def test_iteration_begins_where_another_has_ended(adapter, ground, unbalanced):
+@pytest.mark.parametrize(("cost", "unbalanced"), [*((cost, None) for cost in COSTS), ("matrix", 2.0)])
+def test_iteration_begins_where_another_has_ended(adapter, cost, unbalanced):
     a, b, _ = problem(11, 4, 4)
     options = {"reg": 0.5, "unbalanced": unbalanced}
-    first = adapter.sinkhorn(a, b, GROUNDS[ground](), **options, tol=1e-9)
-    again = adapter.sinkhorn(a, b, GROUNDS[ground](), **options, tol=1e-8, potentials=first.potentials)
+    first = adapter.sinkhorn(a, b, COSTS[cost](), **options, tol=1e-9)
+    again = adapter.sinkhorn(a, b, COSTS[cost](), **options, tol=1e-8, potentials=first.potentials)
     np.testing.assert_array_equal(again.n_iter, 0)
     np.testing.assert_allclose(again.value, first.value, rtol=0, atol=AGREED)
     np.testing.assert_allclose(again.marginal_error, first.marginal_error, rtol=0, atol=1e-8)
 
 
-@EVERY_GROUND
-def test_reg_falls_from_stage_to_stage_as_on_the_cpu(adapter, ground):
+@EVERY_COST
+def test_reg_falls_from_stage_to_stage_as_on_the_cpu(adapter, cost):
     a, b, _ = problem(12, 4, 4)
     options = {"reg": 0.5, "epsilon_scaling": 0.5, "tol": 1e-5, "plan": True}
-    ours, theirs = (f(a, b, GROUNDS[ground](), **options) for f in (adapter.sinkhorn, fe.sinkhorn))
+    ours, theirs = (f(a, b, COSTS[cost](), **options) for f in (adapter.sinkhorn, fe.sinkhorn))
     agree(ours, theirs, AGREED)
     assert np.all(abs(ours.n_iter - theirs.n_iter) <= 1)
 
 
-@EVERY_GROUND
-def test_no_iteration_at_all_leaves_potentials_as_they_are(adapter, ground):
+@EVERY_COST
+def test_no_iteration_at_all_leaves_potentials_as_they_are(adapter, cost):
     a, b, _ = problem(13, 4, 4)
     options = {"reg": 0.5, "max_iter": 0, "tol": 50.0}
     start = np.linspace(0, 1, 4), np.linspace(1, 0, 4)
-    ours, theirs = (f(a, b, GROUNDS[ground](), **options, potentials=start) for f in (adapter.sinkhorn, fe.sinkhorn))
+    ours, theirs = (f(a, b, COSTS[cost](), **options, potentials=start) for f in (adapter.sinkhorn, fe.sinkhorn))
     agree(ours, theirs, AGREED, FIELDS[:2])
     np.testing.assert_array_equal(ours.n_iter, 0)
     np.testing.assert_allclose(ours.marginal_error, theirs.marginal_error, rtol=0, atol=AGREED)
@@ -236,9 +236,9 @@ def test_no_iteration_at_all_leaves_potentials_as_they_are(adapter, ground):
 # --- The divergence ---------------------------------------------------------------------------------------------------
 
 
-def symmetric(ground):
-    space = GROUNDS[ground]()
-    return space + space.T if ground == "matrix" else space
+def symmetric(cost):
+    made = COSTS[cost]()
+    return made + made.T if cost == "matrix" else made
 
 
 @pytest.mark.parametrize("mass", ["equal", "normalize"])
@@ -252,22 +252,22 @@ def test_divergence_is_the_references(adapter, mass):
     assert ours.converged.all() and ours.value.shape == ours.n_iter.shape == (3,)
 
 
-@EVERY_GROUND
-def test_divergence_is_that_of_the_cpu(adapter, ground):
+@EVERY_COST
+def test_divergence_is_that_of_the_cpu(adapter, cost):
     a, b, _ = problem(15, 4, 4)
     options = {"reg": 1.0, "tol": 1e-2}
     ours, theirs = (
-        f(a, b[0], symmetric(ground), **options) for f in (adapter.sinkhorn_divergence, fe.sinkhorn_divergence)
+        f(a, b[0], symmetric(cost), **options) for f in (adapter.sinkhorn_divergence, fe.sinkhorn_divergence)
     )
     for name in ("value", "grad_a", "grad_b", "marginal_error"):
         np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=0, atol=AGREED, err_msg=name)
     np.testing.assert_array_equal(ours.n_iter, theirs.n_iter)
 
 
-@pytest.mark.parametrize("ground", ["matrix", "chain"])
-def test_divergence_of_a_histogram_from_itself_is_zero(adapter, ground):
+@pytest.mark.parametrize("cost", ["matrix", "chain"])
+def test_divergence_of_a_histogram_from_itself_is_zero(adapter, cost):
     a, _, _ = problem(16, 4, 4, rows=1)
-    result = adapter.sinkhorn_divergence(a, a, symmetric(ground), reg=2.0, tol=1e-11)
+    result = adapter.sinkhorn_divergence(a, a, symmetric(cost), reg=2.0, tol=1e-11)
     for x in (result.value, result.grad_a, result.grad_b):
         np.testing.assert_allclose(x, 0.0, rtol=0, atol=AGREED)
 
@@ -275,13 +275,13 @@ def test_divergence_of_a_histogram_from_itself_is_zero(adapter, ground):
 # --- The same bits ----------------------------------------------------------------------------------------------------
 
 
-@EVERY_GROUND
+@EVERY_COST
 @pytest.mark.parametrize(("dtype", "reg"), [("float32", 0.5), ("float64", 0.002)])
-def test_row_has_the_same_bits_in_any_batch(adapter, ground, dtype, reg):
+def test_row_has_the_same_bits_in_any_batch(adapter, cost, dtype, reg):
     a, b, _ = (x.astype(dtype) for x in problem(16, 4, 4, rows=5))
     options = {"reg": reg, "tol": 0.05, "max_iter": 3, "check": False, "plan": True}
-    whole, again = (adapter.sinkhorn(a, b, GROUNDS[ground](), **options) for _ in range(2))
-    one = adapter.sinkhorn(a[3], b[3], GROUNDS[ground](), **options)
+    whole, again = (adapter.sinkhorn(a, b, COSTS[cost](), **options) for _ in range(2))
+    one = adapter.sinkhorn(a[3], b[3], COSTS[cost](), **options)
     for name in (*FIELDS, "n_iter", "marginal_error"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(again, name))
         np.testing.assert_array_equal(getattr(whole, name)[3], getattr(one, name))

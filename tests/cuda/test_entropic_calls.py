@@ -12,8 +12,8 @@ from tests.support.sinkhorn_problems import AGREED, histograms
 
 A, B = np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]]), np.array([[0.2, 0.5, 0.3], [0.6, 0.2, 0.2]])
 COST = fe.Chain(3).cost_matrix()
-GROUNDS = {"matrix": lambda: COST, "chain": lambda: fe.Chain(3), "tree": lambda: fe.Tree([-1, 0, 1], [0.0, 1.0, 1.0])}
-EVERY_GROUND = pytest.mark.parametrize("ground", GROUNDS)
+COSTS = {"matrix": lambda: COST, "chain": lambda: fe.Chain(3), "tree": lambda: fe.Tree([-1, 0, 1], [0.0, 1.0, 1.0])}
+EVERY_COST = pytest.mark.parametrize("cost", COSTS)
 BOTH = pytest.mark.parametrize("function", ["sinkhorn", "sinkhorn_divergence"])
 REG = 2.0  # large beside the costs: few iterations
 
@@ -25,12 +25,12 @@ def close(x, y, atol=AGREED):
 # --- Arrays in and out ------------------------------------------------------------------------------------------------
 
 
-@EVERY_GROUND
+@EVERY_COST
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int32", "uint8"])
-def test_answers_have_the_dtype_of_the_histograms(adapter, ground, dtype):
+def test_answers_have_the_dtype_of_the_histograms(adapter, cost, dtype):
     a, b = np.array([[2, 1, 1], [1, 3, 0]], dtype), np.array([[1, 2, 1]], dtype)
     wanted = np.dtype(dtype if dtype.startswith("float") else "float64")
-    result = adapter.sinkhorn(a, b, GROUNDS[ground](), reg=REG, plan=True)
+    result = adapter.sinkhorn(a, b, COSTS[cost](), reg=REG, plan=True)
     exact = fe.sinkhorn(a.astype(float), b.astype(float), COST, reg=REG, plan=True)
     for name in ("value", "regularised_value", "grad_a", "grad_b", "plan"):
         found = getattr(result, name)
@@ -40,11 +40,11 @@ def test_answers_have_the_dtype_of_the_histograms(adapter, ground, dtype):
     assert result.marginal_error.dtype == np.float64
 
 
-@EVERY_GROUND
-def test_bfloat16_is_read_exactly_and_rounded_once(adapter, ground):
+@EVERY_COST
+def test_bfloat16_is_read_exactly_and_rounded_once(adapter, cost):
     a, b = (from_bfloat16(to_bfloat16(x.astype(np.float32))) for x in (A, B))
     options = {"reg": REG, "mass": "normalize", "tol": 1e-6}
-    found = fe.sinkhorn(adapter.to_bfloat16(a), adapter.to_bfloat16(b), GROUNDS[ground](), **options)
+    found = fe.sinkhorn(adapter.to_bfloat16(a), adapter.to_bfloat16(b), COSTS[cost](), **options)
     exact = fe.sinkhorn(a.astype(float), b.astype(float), COST, **options)
     half = adapter.from_bfloat16(found.value)
     low, high = (from_bfloat16(to_bfloat16((exact.value + off).astype(np.float32))) for off in (-1e-5, 1e-5))
@@ -67,14 +67,14 @@ def test_leading_axes_broadcast_and_one_pair_has_answers_without_axes(adapter, s
         close(getattr(ours, name), getattr(theirs, name))
 
 
-@EVERY_GROUND
+@EVERY_COST
 @pytest.mark.parametrize("key", [np.s_[::2, ::-1], np.s_[::-1, 1:7:2], np.s_[:1, 2:5]], ids=str)
-def test_histograms_are_read_where_they_lie(adapter, ground, key):
+def test_histograms_are_read_where_they_lie(adapter, cost, key):
     whole = np.random.default_rng(1).random((4, 9))
     part = whole[key][:, :3]
     x = adapter.view(whole, key)
     x.__cuda_array_interface__["shape"] = part.shape
-    found = fe.sinkhorn(x, adapter.to_device(B[:1]), GROUNDS[ground](), reg=REG, mass="normalize", tol=1e-6)
+    found = fe.sinkhorn(x, adapter.to_device(B[:1]), COSTS[cost](), reg=REG, mass="normalize", tol=1e-6)
     close(adapter.to_host(found.value), fe.sinkhorn(part, B[:1], COST, reg=REG, mass="normalize", tol=1e-6).value)
 
 
@@ -110,14 +110,14 @@ def test_inputs_stay_as_they_are(adapter):
         np.testing.assert_array_equal(adapter.to_host(array), before)
 
 
-@EVERY_GROUND
-def test_rows_are_solved_in_parts_where_memory_is_small(adapter, ground, monkeypatch):
-    from fastemd.cuda.entropic import launch as entropic_wing
+@EVERY_COST
+def test_rows_are_solved_in_parts_where_memory_is_small(adapter, cost, monkeypatch):
+    from fastemd.cuda.entropic import launch as entropic_launch
 
     a, b = histograms(np.random.default_rng(3), 7, 3), B[:1]
-    whole = adapter.sinkhorn(a, b, GROUNDS[ground](), reg=REG, plan=True, tol=1e-3)
-    monkeypatch.setattr(entropic_wing, "MOST_MEMORY", 3 * 8 * 60)
-    parts = adapter.sinkhorn(a, b, GROUNDS[ground](), reg=REG, plan=True, tol=1e-3)
+    whole = adapter.sinkhorn(a, b, COSTS[cost](), reg=REG, plan=True, tol=1e-3)
+    monkeypatch.setattr(entropic_launch, "MOST_MEMORY", 3 * 8 * 60)
+    parts = adapter.sinkhorn(a, b, COSTS[cost](), reg=REG, plan=True, tol=1e-3)
     for name in ("value", "grad_a", "plan", "n_iter"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
 
@@ -134,11 +134,11 @@ BAD = {
 
 
 @BOTH
-@EVERY_GROUND
-def test_bad_rows_alone_are_nan_without_check(adapter, function, ground):
+@EVERY_COST
+def test_bad_rows_alone_are_nan_without_check(adapter, function, cost):
     a = np.array([A[0], *(row for row, _ in BAD.values()), A[1]])
-    result = getattr(adapter, function)(a, B[0], GROUNDS[ground](), reg=REG, check=False, tol=1e-4)
-    good = getattr(adapter, function)(A, B[0], GROUNDS[ground](), reg=REG, tol=1e-4)
+    result = getattr(adapter, function)(a, B[0], COSTS[cost](), reg=REG, check=False, tol=1e-4)
+    good = getattr(adapter, function)(A, B[0], COSTS[cost](), reg=REG, tol=1e-4)
     for name in ("value", "grad_a", "grad_b", "marginal_error"):
         found = getattr(result, name)
         assert np.isnan(found[1:-1]).all()
@@ -167,13 +167,13 @@ def test_potentials_that_are_not_finite_are_refused(adapter):
 
 
 @BOTH
-@EVERY_GROUND
-def test_rows_that_do_not_converge_are_told_as_on_the_cpu(adapter, function, ground):
+@EVERY_COST
+def test_rows_that_do_not_converge_are_told_as_on_the_cpu(adapter, function, cost):
     options = {"reg": 0.3, "max_iter": 2}
     with pytest.warns(fe.SinkhornWarning) as on_the_cpu:
-        theirs = getattr(fe, function)(A, B, GROUNDS[ground](), **options)
+        theirs = getattr(fe, function)(A, B, COSTS[cost](), **options)
     with pytest.warns(fe.SinkhornWarning) as on_the_device:
-        ours = getattr(adapter, function)(A, B, GROUNDS[ground](), **options)
+        ours = getattr(adapter, function)(A, B, COSTS[cost](), **options)
     assert len(on_the_device) == 1
     assert str(on_the_device[0].message) == str(on_the_cpu[0].message)
     np.testing.assert_array_equal(ours.converged, theirs.converged)
@@ -201,7 +201,7 @@ def launches(monkeypatch):
     launch, to_host = intrinsics.launch, driver.to_host
 
     def counted(kernel, blocks, threads, stream, shared_bytes, arguments):
-        if type(arguments[-2]) is int and type(arguments[0]).__name__ == "Room" and len(arguments) == 7:
+        if type(arguments[-2]) is int and type(arguments[0]).__name__ == "SolverState" and len(arguments) == 7:
             steps.append(arguments[-2])
         launch(kernel, blocks, threads, stream, shared_bytes, arguments)
 
@@ -210,18 +210,18 @@ def launches(monkeypatch):
     return steps, fetched
 
 
-@EVERY_GROUND
-def test_without_check_all_iterations_are_queued_and_nothing_is_fetched(adapter, ground, launches):
+@EVERY_COST
+def test_without_check_all_iterations_are_queued_and_nothing_is_fetched(adapter, cost, launches):
     steps, fetched = launches
-    fe.sinkhorn(adapter.to_device(A), adapter.to_device(B), GROUNDS[ground](), reg=REG, check=False, max_iter=100)
+    fe.sinkhorn(adapter.to_device(A), adapter.to_device(B), COSTS[cost](), reg=REG, check=False, max_iter=100)
     assert sum(steps) == 101 and steps[0] < steps[1] < steps[2]
     assert not fetched
 
 
-@EVERY_GROUND
-def test_with_check_the_host_stops_when_no_row_is_left(adapter, ground, launches):
+@EVERY_COST
+def test_with_check_the_host_stops_when_no_row_is_left(adapter, cost, launches):
     steps, _ = launches
-    result = fe.sinkhorn(adapter.to_device(A), adapter.to_device(B), GROUNDS[ground](), reg=REG)
+    result = fe.sinkhorn(adapter.to_device(A), adapter.to_device(B), COSTS[cost](), reg=REG)
     most = adapter.to_host(result.n_iter).max() + 1
     assert most <= sum(steps) < 10_001
     assert sum(steps[:-1]) < most
@@ -291,6 +291,24 @@ def test_host_and_device_are_not_mixed(stand_ins):
         fe.sinkhorn(A, B, device_array(COST.copy()), reg=REG)
     with pytest.raises(TypeError, match=r"potentials\[0\] lies on CUDA device 0"):
         fe.sinkhorn(A, B, COST, reg=REG, potentials=(device_array(np.zeros(3)), np.zeros(3)))
+
+
+def test_histograms_and_matrix_are_used_on_one_stream(stand_ins):
+    stand_ins.streams["torch"][0] = 0x70
+    with pytest.raises(
+        ValueError, match=r"a \(cupy.ndarray\) is used on stream 0x1 and cost_or_space \(torch.Tensor\)"
+    ):
+        fe.sinkhorn(MAKERS["cupy"](A.copy()), MAKERS["cupy"](B.copy()), MAKERS["torch"](COST.copy()), reg=REG)
+
+
+def test_matrix_that_is_borrowed_is_waited_for(stand_ins, monkeypatch):
+    from fastemd.arrays import driver
+
+    waited = []
+    monkeypatch.setattr(driver, "synchronize", lambda device, stream: waited.append(device))
+    a, b = MAKERS["cupy"](A.copy()), MAKERS["cupy"](B.copy())
+    fe.sinkhorn(a, b, MAKERS["jax"](COST.copy()), reg=REG, check=False, max_iter=9)
+    assert waited == [0]
 
 
 @pytest.mark.parametrize(

@@ -82,13 +82,13 @@ def test_large_spaces_and_batches_are_answered_as_on_the_cpu(torch, case):
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_run_and_batch_gives_the_same_bits(torch, make, dtype):
-    ground = make()
-    n = ground.n if isinstance(ground, fe.Chain | fe.Ring | fe.Tree) else 100
+    cost = make()
+    n = cost.n if isinstance(cost, fe.Chain | fe.Ring | fe.Tree) else 100
     x, y = on(torch, *rows_of(77, n, dtype))
-    options = {"reg": 0.1 if n == 100 and not isinstance(ground, fe.Chain | fe.Ring) else 5.0, "mass": "normalize"}
+    options = {"reg": 0.1 if n == 100 and not isinstance(cost, fe.Chain | fe.Ring) else 5.0, "mass": "normalize"}
     options |= {"tol": 1e-3, "check": False, "max_iter": 60}
-    whole = fe.sinkhorn(x, y, ground, **options)
-    for again in (fe.sinkhorn(x, y, ground, **options), fe.sinkhorn(x[7:30], y[7:30], ground, **options)):
+    whole = fe.sinkhorn(x, y, cost, **options)
+    for again in (fe.sinkhorn(x, y, cost, **options), fe.sinkhorn(x[7:30], y[7:30], cost, **options)):
         part = slice(None) if len(again.value) == 77 else slice(7, 30)
         for name in ("value", "regularised_value", "grad_a", "grad_b", "n_iter", "marginal_error"):
             assert torch.equal(getattr(again, name), getattr(whole, name)[part])

@@ -5,7 +5,7 @@ import pytest
 
 from fastemd.arrays.readers import read
 from fastemd.cuda.entropic import logsumexp
-from fastemd.cuda.entropic import ring as windows
+from fastemd.cuda.entropic import ring as entropic_ring
 from fastemd.cuda.primitives import intrinsics
 from fastemd.cuda.primitives.intrinsics import cuda, device, types
 from fastemd.spaces import Ring
@@ -26,24 +26,26 @@ def applied(adapter, function, *columns):
 
 
 @device
-def narrowed(place):
-    x = intrinsics.load(place, types.float64)
-    intrinsics.store(place + 8, types.float64(logsumexp.narrow_growth(types.float32(x))))
+def exponential_32(address):
+    x = intrinsics.load(address, types.float64)
+    intrinsics.store(address + 8, types.float64(logsumexp.clamped_exp_32(types.float32(x))))
 
 
 @device
-def added(place):
-    x, y = intrinsics.load(place, types.float64), intrinsics.load(place + 8, types.float64)
-    intrinsics.store(place + 16, logsumexp.plus(x, y))
+def log_sum(address):
+    x, y = intrinsics.load(address, types.float64), intrinsics.load(address + 8, types.float64)
+    intrinsics.store(address + 16, logsumexp.logsumexp(x, y))
 
 
 def test_exponential_in_float32_is_within_two_units_of_its_last_place(adapter):
     x = np.float32(np.concatenate([np.linspace(-87, 87, 301), np.linspace(-1, 1, 101)])).astype(float)
-    np.testing.assert_allclose(applied(adapter, narrowed, x), np.exp(x), rtol=2 * np.finfo(np.float32).eps, atol=0)
+    np.testing.assert_allclose(
+        applied(adapter, exponential_32, x), np.exp(x), rtol=2 * np.finfo(np.float32).eps, atol=0
+    )
 
 
 def test_exponential_in_float32_is_0_far_below_and_finite_far_above(adapter):
-    found = applied(adapter, narrowed, np.array([-88.0, -1e30, -np.inf, 1e30]))
+    found = applied(adapter, exponential_32, np.array([-88.0, -1e30, -np.inf, 1e30]))
     np.testing.assert_array_equal(found[:3], 0.0)
     assert np.isfinite(found[3]) and found[3] > 1e37
 
@@ -51,7 +53,7 @@ def test_exponential_in_float32_is_0_far_below_and_finite_far_above(adapter):
 def test_sums_of_exponentials_of_any_size_are_known_by_their_logarithms(adapter):
     x = np.array([0.0, 5.0, -3.0, 1e5, -1e5, 700.0, -np.inf, -np.inf, 2.0])
     y = np.array([0.0, -5.0, -3.1, 1e5 - 1, 1e5, -900.0, -2.0, -np.inf, -np.inf])
-    np.testing.assert_allclose(applied(adapter, added, x, y), np.logaddexp(x, y), rtol=rounding(1), atol=rounding(1))
+    np.testing.assert_allclose(applied(adapter, log_sum, x, y), np.logaddexp(x, y), rtol=rounding(1), atol=rounding(1))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_sums_of_exponentials_of_any_size_are_known_by_their_logarithms(adapter)
 )
 def test_no_window_of_a_ring_reaches_over_more_than_two_segments(lengths):
     ring = Ring(lengths=lengths)
-    (_, first, last, end), (n, _) = windows.prepare(ring)
+    _, first, last, end, n, _ = entropic_ring.prepare(ring)
     assert n == len(lengths)
     for side in range(2):
         here = slice(2 * n * side, 2 * n * (side + 1))

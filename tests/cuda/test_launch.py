@@ -1,4 +1,4 @@
-"""The CUDA wing from within: numbers, teams, the tokens of a tree, and launches of every size."""
+"""The parts of the CUDA backend: dtypes, thread groups, Euler tours, and launches of every size."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def launched(body, threads, *arrays):
     def kernel(*arguments):
         body(cuda.threadIdx.x, *arguments)
 
-    kernel[1, threads, 0, 8 * thread_group.MEETING](*arrays)
+    kernel[1, threads, 0, 8 * thread_group.REDUCTION_SLOTS](*arrays)
     return arrays
 
 
@@ -52,94 +52,94 @@ def launched(body, threads, *arrays):
 def test_every_bfloat16_is_read_as_the_number_it_is():
     bits = np.arange(2**16, dtype=np.uint16)
     with np.errstate(invalid="ignore"):  # widening a signalling NaN
-        found = np.array([dtypes._from_bfloat(b) for b in bits])
+        found = np.array([dtypes._from_bfloat16(b) for b in bits])
     np.testing.assert_array_equal(found, EVERY_BFLOAT16)
 
 
 @given(st.floats(allow_nan=False, width=32) | st.floats(-4.0, 4.0) | ties)
 def test_number_is_rounded_to_the_nearest_bfloat16_once(x):
-    found = from_bfloat16(np.array(dtypes._to_bfloat(np.float64(x)), np.uint16))
+    found = from_bfloat16(np.array(dtypes._to_bfloat16(np.float64(x)), np.uint16))
     if abs(x) >= 2.0**128 * (1 - 2.0**-9):
         assert np.isinf(found)
         return
     distance = np.abs(FINITE - x)
     nearest = np.unique(FINITE[distance == distance.min()])
     assert found in nearest
-    assert len(nearest) == 1 or dtypes._to_bfloat(np.float64(x)) % 2 == 0
+    assert len(nearest) == 1 or dtypes._to_bfloat16(np.float64(x)) % 2 == 0
 
 
 def test_not_a_number_stays_none():
-    assert np.isnan(from_bfloat16(np.array(dtypes._to_bfloat(np.nan), np.uint16)))
-    assert to_bfloat16(np.nan) == dtypes._to_bfloat(np.nan)
+    assert np.isnan(from_bfloat16(np.array(dtypes._to_bfloat16(np.nan), np.uint16)))
+    assert to_bfloat16(np.nan) == dtypes._to_bfloat16(np.nan)
 
 
-# --- Teams ------------------------------------------------------------------------------------------------------------
+# --- Thread groups ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [1, 2, WARP, 2 * WARP, BLOCK])
-def test_team_adds_up_what_its_members_hold(size):
-    team = thread_group.team(size, 4)
+def test_thread_group_scans_and_reduces_the_numbers_of_its_threads(size):
+    group = thread_group.thread_group(size, 4)
     x = np.random.default_rng(size).integers(-1, 9, BLOCK).astype(float)
-    found = np.full((11, BLOCK), np.nan)
+    results = np.full((11, BLOCK), np.nan)
 
-    def body(thread, x, found):
-        found[0, thread], found[1, thread] = team.scan(x[thread])
-        found[2, thread], found[3, thread] = team.latest(x[thread])
-        found[4, thread], found[5, thread] = team.total(x[thread]), team.least(x[thread])
-        found[6, thread] = team.most(x[thread])
-        found[7:, thread] = team.totals(x[thread], 2 * x[thread], 3 * x[thread], -x[thread])
+    def body(thread, x, results):
+        results[0, thread], results[1, thread] = group.scan(x[thread])
+        results[2, thread], results[3, thread] = group.scan_max(x[thread])
+        results[4, thread], results[5, thread] = group.sum(x[thread]), group.min(x[thread])
+        results[6, thread] = group.max(x[thread])
+        results[7:, thread] = group.sum_four(x[thread], 2 * x[thread], 3 * x[thread], -x[thread])
 
-    threads = BLOCK if size <= WARP else size  # a team larger than a warp is a block
-    launched(body, threads, x, found)
+    threads = BLOCK if size <= WARP else size  # a group larger than a warp is a block
+    launched(body, threads, x, results)
     for first in range(0, threads, size):
-        own = x[first : first + size]
-        upto = np.concatenate([[0.0], np.cumsum(own)])
-        highest = np.maximum.accumulate(np.concatenate([[-1.0], own]))
-        here = found[:, first : first + size]
-        np.testing.assert_array_equal(here[0], upto[:-1])
-        np.testing.assert_array_equal(here[2], highest[:-1])
-        for row, whole in ((1, own.sum()), (4, own.sum()), (5, own.min()), (6, own.max())):
-            np.testing.assert_array_equal(here[row], whole)
-        np.testing.assert_array_equal(here[3], own.max())
+        numbers = x[first : first + size]
+        sums = np.concatenate([[0.0], np.cumsum(numbers)])
+        maxima = np.maximum.accumulate(np.concatenate([[-1.0], numbers]))
+        group_results = results[:, first : first + size]
+        np.testing.assert_array_equal(group_results[0], sums[:-1])
+        np.testing.assert_array_equal(group_results[2], maxima[:-1])
+        for row, expected in ((1, numbers.sum()), (4, numbers.sum()), (5, numbers.min()), (6, numbers.max())):
+            np.testing.assert_array_equal(group_results[row], expected)
+        np.testing.assert_array_equal(group_results[3], numbers.max())
         for row, factor in enumerate((1, 2, 3, -1), 7):
-            np.testing.assert_array_equal(here[row], factor * own.sum())
+            np.testing.assert_array_equal(group_results[row], factor * numbers.sum())
 
 
-# --- The walk around a tree -------------------------------------------------------------------------------------------
+# --- The Euler tour of a tree -----------------------------------------------------------------------------------------
 
 
-def in_order(vector, team):
-    """What `interleaved` has laid out, in the order of tokens."""
-    return vector.reshape(-1, team.columns, team.size).swapaxes(1, 2).reshape(-1)
+def in_order(vector, group):
+    """Return an interleaved vector in the order of tokens."""
+    return vector.reshape(-1, group.columns, group.size).swapaxes(1, 2).reshape(-1)
 
 
 @given(trees(60))
 def test_tokens_open_and_close_every_inner_edge_around_the_bins_below_it(space):
-    team = thread_group.team(4, 8)
-    items, slots = euler_tour.items(space.arrays, space.n)
-    arrays, (met, edges) = euler_tour.prepare(space.arrays, space.n, team)
-    codes, _, below, since, _ = (in_order(array, team) for array in arrays)
-    kinds, index = codes & euler_tour.KIND, codes >> 2
-    assert met == items
-    assert edges == space.m
-    assert (kinds[items:] == euler_tour.NOTHING).all()
+    group = thread_group.thread_group(4, 8)
+    size, slots = euler_tour.sizes(space.arrays, space.n)
+    arrays, (token_count, edge_count) = euler_tour.prepare(space.arrays, space.n, group)
+    tokens, _, bins_below, opened_at, _ = (in_order(array, group) for array in arrays)
+    kinds, index = tokens & euler_tour.KIND, tokens >> 2
+    assert token_count == size
+    assert edge_count == space.m
+    assert (kinds[size:] == euler_tour.NOTHING).all()
     np.testing.assert_array_equal(np.sort(index[kinds == euler_tour.BIN]), np.arange(space.n))
     still_open = []
-    for t in range(items):
+    for t in range(size):
         if kinds[t] == euler_tour.OPEN:
             still_open.append((index[t], t))
         elif kinds[t] == euler_tour.CLOSE:
             number, opened = still_open.pop()
-            assert (number, opened) == (index[t], since[t])
-            assert below[t] == np.sum(kinds[opened:t] == euler_tour.BIN)
+            assert (number, opened) == (index[t], opened_at[t])
+            assert bins_below[t] == np.sum(kinds[opened:t] == euler_tour.BIN)
     assert not still_open
     assert set(index[kinds == euler_tour.OPEN]) == set(range(slots))
 
 
 def test_path_of_a_hundred_thousand_nodes_has_as_many_tokens_and_no_recursion():
     n = 100_000
-    items, slots = euler_tour.items(Tree(np.arange(-1, n - 1), np.ones(n)).arrays, n)
-    assert (items, slots) == (n + 2 * slots, n - 2)
+    size, slots = euler_tour.sizes(Tree(np.arange(-1, n - 1), np.ones(n)).arrays, n)
+    assert (size, slots) == (n + 2 * slots, n - 2)
 
 
 # --- Launches ---------------------------------------------------------------------------------------------------------
@@ -147,8 +147,8 @@ def test_path_of_a_hundred_thousand_nodes_has_as_many_tokens_and_no_recursion():
 SPACES = (lambda: Chain(21), lambda: Ring(21), lambda: Tree(np.arange(30) // 2 - (np.arange(30) < 1), np.arange(30.0)))
 
 
-def asked(space, rows, rho=2):
-    """Ask the device for values and gradients of some rows, and hold them against the reference."""
+def check(space, rows, rho=2):
+    """Compare values and gradients of some rows on the device with the reference."""
     rng = np.random.default_rng(rows)
     a = rng.integers(0, 9, (rows, space.n)).astype(np.float32)
     b = rng.permuted(a, axis=-1)
@@ -160,22 +160,22 @@ def asked(space, rows, rho=2):
 
 @pytest.mark.parametrize("make", SPACES)
 @pytest.mark.parametrize("rho", [1, 2, 1.5])
-def test_scratch_that_does_not_fit_a_block_lies_in_device_memory(make, rho, monkeypatch):
+def test_scratch_that_does_not_fit_a_block_is_in_global_memory(make, rho, monkeypatch):
     monkeypatch.setattr(launch, "SHARED_BYTES", 0)
-    monkeypatch.setattr(launch, "GANGS", 2)
-    asked(make(), 5, rho)
+    monkeypatch.setattr(launch, "BLOCKS_PER_MULTIPROCESSOR", 2)
+    check(make(), 5, rho)
 
 
 @pytest.mark.parametrize("make", SPACES)
 @pytest.mark.parametrize("rows", [1, 2, 3, 17])
 def test_blocks_take_further_rows_where_there_are_more_than_blocks(make, rows, monkeypatch):
-    monkeypatch.setattr(launch, "MOST_BLOCKS", 2)
-    asked(make(), rows)
+    monkeypatch.setattr(launch, "MAX_BLOCKS", 2)
+    check(make(), rows)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
 def test_rows_of_a_few_bins_share_a_warp(n):
-    asked(Chain(n), 13)
+    check(Chain(n), 13)
 
 
 def test_arrays_of_a_space_are_put_on_a_device_once(monkeypatch):
@@ -184,9 +184,9 @@ def test_arrays_of_a_space_are_put_on_a_device_once(monkeypatch):
         driver, "upload", lambda array, device, upload=driver.upload: uploads.append(array) or upload(array, device)
     )
     space = Ring(5)
-    asked(space, 2)
+    check(space, 2)
     first = len(uploads)
-    asked(space, 3)
+    check(space, 3)
     assert first == len(uploads) == 2
 
 

@@ -1,4 +1,4 @@
-"""Long rows that many blocks share: the bits that one block gives them, the answers of the reference, the launches."""
+"""Multi-block kernels: the bits of a single block, the answers of the reference, the launches."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ TILE = COLUMNS * BLOCK
 
 @pytest.fixture(scope="module")
 def monkeypatch():
-    """One for the whole module: the device in the simulator stays while Hypothesis draws."""
+    """A patch for the module, since the simulated device stays while Hypothesis draws."""
     with pytest.MonkeyPatch.context() as patch:
         yield patch
 
@@ -45,55 +45,55 @@ def device(monkeypatch):
     with installed(monkeypatch):
         install(monkeypatch)
         monkeypatch.setattr(launch, "BLOCK", BLOCK)
-        monkeypatch.setattr(launch, "LONG", 2)
+        monkeypatch.setattr(launch, "MULTIBLOCK_TILES", 2)
         yield
 
 
 @pytest.fixture
 def launches(monkeypatch):
     """The blocks of each launch."""
-    found = []
+    blocks = []
 
     def configured(kernel, configuration, original=FakeCUDAKernel.__getitem__):
-        found.append(configuration[0])
+        blocks.append(configuration[0])
         return original(kernel, configuration)
 
     with monkeypatch.context() as patch:
         patch.setattr(FakeCUDAKernel, "__getitem__", configured)
-        yield found
+        yield blocks
 
 
 @pytest.fixture(autouse=True)
-def spreading(monkeypatch):
-    """Rows are spread, however many there are."""
+def multiblock(monkeypatch):
+    """Several blocks to a row, for any number of rows."""
     with monkeypatch.context() as patch:
-        patch.setattr(launch, "SPREAD", 1000)
+        patch.setattr(launch, "MULTIBLOCK_ROWS", 1000)
         yield
 
 
-def sent(x):
+def on_device(x):
     return CupyArray(x) if isinstance(x, np.ndarray) else x
 
 
-def asked(name, *arguments, **options):
-    """What a public function answers on the device, as a flat tuple of numpy arrays."""
-    answer = getattr(fe, name)(*map(sent, arguments), **options)
+def call(name, *arguments, **options):
+    """Return the answer of a public function on the device, as a flat tuple of numpy arrays."""
+    answer = getattr(fe, name)(*map(on_device, arguments), **options)
     flat = []
     for part in answer if isinstance(answer, tuple) else (answer,):
         flat += [host(x) for x in (part if isinstance(part, tuple) else (part,))]
     return tuple(flat)
 
 
-def walked(monkeypatch, *arguments, **options):
-    """The same, by one block to a row."""
+def single_block(monkeypatch, *arguments, **options):
+    """Return the same, with one block to a row."""
     with monkeypatch.context() as patch:
-        patch.setattr(launch, "SPREAD", 0)
-        return asked(*arguments, **options)
+        patch.setattr(launch, "MULTIBLOCK_ROWS", 0)
+        return call(*arguments, **options)
 
 
-def same_bits(found, expected):
-    assert len(found) == len(expected)
-    for x, y in zip(found, expected, strict=True):
+def same_bits(answer, expected):
+    assert len(answer) == len(expected)
+    for x, y in zip(answer, expected, strict=True):
         assert x.tobytes() == y.tobytes()
 
 
@@ -154,39 +154,39 @@ def problem(job, n, rows=1):
     ("job", "rho"), [(job, rho) for job in JOBS for rho in (1, 2, 1.5) if rho == 1 or job != "flow"]
 )
 @pytest.mark.parametrize("make", SPACES)
-def test_row_has_the_bits_that_one_block_gives_it(make, job, rho, monkeypatch):
+def test_row_has_the_bits_of_a_single_block(make, job, rho, monkeypatch):
     space, (name, options) = SPACES[make](), JOBS[job]
     options = options if job == "flow" else {**options, "rho": rho}
     arrays = problem(job, space.n)
-    same_bits(asked(name, *arrays, space, **options), walked(monkeypatch, name, *arrays, space, **options))
+    same_bits(call(name, *arrays, space, **options), single_block(monkeypatch, name, *arrays, space, **options))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "int32"])
-def test_row_of_any_dtype_has_the_bits_that_one_block_gives_it(dtype, monkeypatch):
+def test_row_of_any_dtype_has_the_bits_of_a_single_block(dtype, monkeypatch):
     rng = np.random.default_rng(3)
     a = rng.integers(0, 9, (2, SPACES["chain"]().n)).astype(dtype)
-    call = ("emd_value_and_grad", a, rng.permuted(a, axis=-1), SPACES["chain"]())
-    same_bits(asked(*call, rho=1.5), walked(monkeypatch, *call, rho=1.5))
+    arguments = ("emd_value_and_grad", a, rng.permuted(a, axis=-1), SPACES["chain"]())
+    same_bits(call(*arguments, rho=1.5), single_block(monkeypatch, *arguments, rho=1.5))
 
 
 @pytest.mark.parametrize(
     "shapes", [((2, 3), (3,)), ((2, 1, 2), (2, 1)), ((), (3,)), ((2, 1), (1, 2))], ids=lambda shapes: str(shapes)
 )
-def test_rows_that_broadcast_are_answered_each(shapes, monkeypatch):
+def test_rows_that_broadcast_have_the_bits_of_a_single_block(shapes, monkeypatch):
     space = Chain(TILE + 5)
     a, b = (np.resize(masses(6, space.n, k), (*shape, space.n)) for k, shape in enumerate(shapes))
-    call = ("emd_value_and_grad", a, b, space)
-    same_bits(asked(*call, rho=2), walked(monkeypatch, *call, rho=2))
+    arguments = ("emd_value_and_grad", a, b, space)
+    same_bits(call(*arguments, rho=2), single_block(monkeypatch, *arguments, rho=2))
 
 
 @pytest.mark.parametrize("make", SPACES)
-def test_rows_with_strides_are_read_and_written_where_they_lie(make):
+def test_rows_with_strides_are_loaded_and_stored_in_place(make):
     space = SPACES[make]()
     a, b = masses(2, space.n), masses(2, space.n, 5)
     apart, across, out = np.zeros((4, 3 * space.n)), np.zeros((space.n, 2)), np.zeros((2, 2 * space.n))
     apart[::2, ::3], across[:] = a, b.T
-    asked("emd_value_and_grad", apart[::2, ::3], across.T, space, out=CupyArray(out[:, ::-2]))
-    same_bits((out[:, ::-2].copy(),), asked("emd_value_and_grad", a, b, space)[1:])
+    call("emd_value_and_grad", apart[::2, ::3], across.T, space, out=CupyArray(out[:, ::-2]))
+    same_bits((out[:, ::-2].copy(),), call("emd_value_and_grad", a, b, space)[1:])
     assert not out[:, ::2].any()
 
 
@@ -195,9 +195,9 @@ def test_rows_with_strides_are_read_and_written_where_they_lie(make):
 def test_bad_row_is_not_a_number_and_leaves_the_others_alone(make, bad):
     space = SPACES[make]()
     a, b = masses(3, space.n), masses(3, space.n, 5)
-    expected = asked("emd_value_and_grad", a, b, space)
+    expected = call("emd_value_and_grad", a, b, space)
     a[1, space.n - 2] = bad
-    value, grad = asked("emd_value_and_grad", a, b, space, check=False)
+    value, grad = call("emd_value_and_grad", a, b, space, check=False)
     assert np.isnan(value[1])
     assert np.isnan(grad[1]).all()
     same_bits((value[::2].copy(), grad[::2].copy()), [x[::2].copy() for x in expected])
@@ -210,7 +210,7 @@ def test_bad_logits_are_not_a_number(make, bad):
     z, classes = problem("logits, classes", space.n, 3)
     z[1, 3] = bad
     classes[2] = space.n
-    value, grad = asked("emd_with_logits", z, classes, space, check=False)
+    value, grad = call("emd_with_logits", z, classes, space, check=False)
     np.testing.assert_array_equal(np.isnan(value), [False, True, True])
     np.testing.assert_array_equal(np.isnan(grad).all(axis=-1), [False, True, True])
     assert not np.isnan(grad[0]).any()
@@ -223,33 +223,33 @@ BATCHES = (((), ()), ((2,), (2,)), ((), (2,)))
 @pytest.mark.parametrize("kind", [Chain, Tree])
 @few
 @given(data=st.data(), rho=exponents, wrt=st.sampled_from(["a", "b"]), centred=st.booleans())
-def test_gradient_is_the_references(kind, data, rho, wrt, centred):
+def test_gradient_equals_the_reference(kind, data, rho, wrt, centred):
     space, a, b, mass = data.draw(calls(kind, batches=BATCHES, most=3 * TILE, policies=POLICIES))
     options = {"rho": rho, "wrt": wrt, "centred": centred, "mass": mass}
-    value, grad = asked("emd_value_and_grad", a, b, space, **options)
+    value, grad = call("emd_value_and_grad", a, b, space, **options)
     expected_value, expected = reference.emd_value_and_grad(a, b, space, **options)
     near(value, expected_value, value_slack(space, total_mass(a, b, mass), rho))
     near(grad, expected, potential_slack(space, a, b, rho, mass) * gradient_scale(a, b, mass))
 
 
 @few
-@given(call=logit_calls(True))
-def test_logits_are_answered_as_by_the_reference(call):
-    space, logits, target = call
-    value, grad = asked("emd_with_logits", logits, target, space, rho=2)
+@given(problem=logit_calls(True))
+def test_logits_equal_the_reference(problem):
+    space, logits, target = problem
+    value, grad = call("emd_with_logits", logits, target, space, rho=2)
     expected_value, expected = reference.emd_with_logits(logits, target, space, rho=2)
     near(value, expected_value, value_slack(space, 1.0, 2))
     p = softmax(logits.astype(np.float64))
     near(grad, expected, 2 * p * potential_slack(space, p, target, 2, off=1e-12))
 
 
-def test_row_of_forty_tiles_is_the_references_and_has_the_bits_of_one_block(launches, monkeypatch):
+def test_row_of_forty_tiles_equals_the_reference_and_has_the_bits_of_a_single_block(launches, monkeypatch):
     space = Chain(40 * TILE - 3)
     a, b = masses(1, space.n), masses(1, space.n, 5)
-    found = asked("emd_value_and_grad", a, b, space, rho=2)
+    answer = call("emd_value_and_grad", a, b, space, rho=2)
     assert 40 in launches
-    same_bits(found, walked(monkeypatch, "emd_value_and_grad", a, b, space, rho=2))
-    near(found[0], reference.emd(a, b, space, rho=2), value_slack(space, 1.0, 2))
+    same_bits(answer, single_block(monkeypatch, "emd_value_and_grad", a, b, space, rho=2))
+    near(answer[0], reference.emd(a, b, space, rho=2), value_slack(space, 1.0, 2))
 
 
 LAUNCHES = {
@@ -266,7 +266,7 @@ LAUNCHES = {
 @pytest.mark.parametrize("kind", [0, 1], ids=["chain", "tree"])
 def test_call_is_so_many_launches(job, kind, launches):
     space, (name, options) = SPACES["ternary tree" if kind else "chain"](), JOBS[job]
-    asked(name, *problem(job, space.n), space, **options)
+    call(name, *problem(job, space.n), space, **options)
     assert len(launches) == LAUNCHES[job][kind]
 
 
@@ -280,15 +280,15 @@ def test_call_is_so_many_launches(job, kind, launches):
     ],
     ids=["one tile", "ring", "enough rows", "few long rows"],
 )
-def test_only_a_few_long_rows_of_chains_and_trees_are_spread(space, rows, blocks, launches, monkeypatch):
+def test_only_a_few_long_rows_of_chains_and_trees_have_several_blocks(space, rows, blocks, launches, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(launch, "SPREAD", 3)
-        asked("emd", masses(rows, space.n), masses(rows, space.n, 5), space)
+        patch.setattr(launch, "MULTIBLOCK_ROWS", 3)
+        call("emd", masses(rows, space.n), masses(rows, space.n, 5), space)
     assert sorted(launches, reverse=True) == blocks
 
 
-def test_nothing_is_spread_that_is_not_long_for_a_real_device(launches, monkeypatch):
+def test_row_of_31_tiles_has_one_block_on_a_real_device(launches, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(launch, "LONG", 32)
-        asked("emd", masses(1, 31 * TILE), masses(1, 31 * TILE, 5), Chain(31 * TILE))
+        patch.setattr(launch, "MULTIBLOCK_TILES", 32)
+        call("emd", masses(1, 31 * TILE), masses(1, 31 * TILE, 5), Chain(31 * TILE))
     assert launches == [1]

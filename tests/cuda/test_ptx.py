@@ -1,6 +1,6 @@
-"""The CUDA kernels compiled, with neither a GPU nor a driver: no spills, no local memory, no atomics, wide loads.
+"""The compiled CUDA kernels, without a GPU or a driver: no spills, no local memory, no atomics, vector loads.
 
-Compiling takes a process of its own, in which numba does not simulate a device.
+Kernels are compiled in a process of its own, in which numba does not simulate a device.
 """
 
 import importlib.util
@@ -17,7 +17,7 @@ from benchmarks.ptx import cases as ptx_cases
 from benchmarks.ptx import page as ptx_page
 from benchmarks.ptx import reading, suite
 from benchmarks.ptx.reading import CAPABILITIES
-from fastemd.cuda.primitives.thread_group import MEETING
+from fastemd.cuda.primitives.thread_group import REDUCTION_SLOTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +30,7 @@ assembling = pytest.mark.skipif(
 
 
 def compiled(*words):
-    """Run the compiler in a process of its own; return its status and the results."""
+    """Compile in a process of its own; return its status and the results."""
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_ENABLE_CUDASIM"}
     command = [sys.executable, "-m", "benchmarks.ptx", *words]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -48,32 +48,34 @@ def test_kernels_stay_in_registers_and_compute_exactly_in_a_fixed_order(capabili
     assert list(suite.at_fault(result["lines"])) == []
     assert status == 0
     for case in ptx_cases.quick(capability):
-        assert any(line["words"].startswith(case.words) for line in result["lines"])
+        assert any(line["label"].startswith(case.label) for line in result["lines"])
     for line in result["lines"]:
         if suite.assembler() is not None:
             assert 0 < line["registers"] <= 255
             assert line["stack"] == line["spill_stores"] == line["spill_loads"] == 0
-        reads_rows = line["room"] != "tree" and line["blocks"] == "one" and "Sinkhorn" not in line["kernel"]
+        reads_rows = line["space"] != "tree" and line["blocks"] == "one" and "Sinkhorn" not in line["kernel"]
         if line["dtype"] == "float32" and reads_rows:
-            assert line["load_bytes"] == 16, line["words"]
+            assert line["load_bytes"] == 16, line["label"]
 
 
 def test_every_kernel_is_compiled_and_every_property_varied():
     cases = sweeps(case for capability in CAPABILITIES for case in ptx_cases.quick(capability))
-    assert len(cases) == len({(case.room, case.kernel, case.blocks) for case in cases})
+    assert len(cases) == len({(case.space, case.kernel, case.blocks) for case in cases})
     names = {kernel.name for kernel in ptx_cases.KERNELS}
     for some, kernels in ((cases, ptx_cases.QUICK), (sweeps(ptx_cases.full()), ptx_cases.KERNELS)):
         alone = [case for case in some if case.blocks == "one"]
-        assert {(case.room, case.kernel) for case in alone} == {(room, k) for room in ptx_cases.ROOMS for k in kernels}
-        assert {(case.room, case.kernel.name) for case in alone} == {
-            (r, name) for r in ptx_cases.ROOMS for name in names
+        assert {(case.space, case.kernel) for case in alone} == {
+            (space, k) for space in ptx_cases.SPACES for k in kernels
         }
-        assert {case.room for case in some if case.blocks == "many"} == set(ptx_cases.SHARED_OUT)
-        assert {case.law for case in some} == {1.0, 2.0, 0.0}
+        assert {(case.space, case.kernel.name) for case in alone} == {
+            (r, name) for r in ptx_cases.SPACES for name in names
+        }
+        assert {case.space for case in some if case.blocks == "many"} == set(ptx_cases.MULTIBLOCK_SPACES)
+        assert {case.rho for case in some} == {1.0, 2.0, 0.0}
         assert {case.capability for case in some} == set(CAPABILITIES)
         assert {case.dtype for case in some} >= {"float16", "bfloat16", "float32", "float64"}
-        assert {case.team for case in some} == {1, 32, 256}
-        assert {(case.room, case.scratch) for case in some} >= {("ring", "in memory"), ("tree", "in memory")}
+        assert {case.threads for case in some} == {1, 32, 256}
+        assert {(case.space, case.scratch) for case in some} >= {("ring", "global"), ("tree", "global")}
 
 
 SPACES = ("chain", "ring", "tree")
@@ -83,28 +85,28 @@ def sweeps(cases):
     return [case for case in cases if case.kernel not in ptx_cases.SINKHORN]
 
 
-def test_kernels_of_entropic_transport_are_compiled_in_every_form_and_on_each_capability():
+def test_kernels_of_sinkhorn_are_compiled_in_every_form_and_on_each_capability():
     from benchmarks.ptx import entropic
     from fastemd.cuda.entropic import matrix
 
-    every = {(room, kernel) for room in SPACES for kernel in (ptx_cases.SINKHORN[2], ptx_cases.SINKHORN[5])}
+    every = {(space, kernel) for space in SPACES for kernel in (ptx_cases.SINKHORN[2], ptx_cases.SINKHORN[5])}
     every |= {("matrix", kernel) for kernel in ptx_cases.SINKHORN if kernel != ptx_cases.SINKHORN[2]}
     dealt = [case for capability in CAPABILITIES for case in ptx_cases.quick(capability)]
     for some in (ptx_cases.full(), dealt):
         some = [case for case in some if case.kernel in ptx_cases.SINKHORN]
-        assert {(case.room, case.kernel) for case in some} == every
+        assert {(case.space, case.kernel) for case in some} == every
         loops = [case for case in some if case.kernel.name == "sinkhorn"]
         assert {entropic.form(case) for case in loops} == {*matrix.ROWS, *SPACES}
         assert {case.dtype for case in some} >= {"float16", "bfloat16", "float32", "float64", "int32"}
     for capability in CAPABILITIES:
         here = [case for case in ptx_cases.full() if case.capability == capability]
-        assert {(case.room, case.kernel) for case in here if case.kernel in ptx_cases.SINKHORN} == every
+        assert {(case.space, case.kernel) for case in here if case.kernel in ptx_cases.SINKHORN} == every
 
 
 def test_kernels_compiled_are_those_that_there_are():
     from fastemd.cuda.exact import kernels, launch
 
-    assert set(ptx_cases.ROOMS) == set(launch.ROOMS)
+    assert set(ptx_cases.SPACES) == set(launch.SPACES)
     with pytest.raises(KeyError) as missing:
         kernels.build(kernels.Case("none", *[None] * 7), None, None, None)
     assert missing.value.args == ("none",)
@@ -117,8 +119,8 @@ def test_kernels_compiled_are_those_that_there_are():
 @compiling
 @assembling
 def test_a_kernel_with_too_few_registers_is_caught():
-    words = ("--capability", "9.0", "--only", "chain, gradient for a, ρ = 1, float32, team of 256, compute")
-    status, result = compiled(*words, "--cap", "24")
+    words = ("--capability", "9.0", "--only", "chain, gradient for a, ρ = 1, float32, 256 threads, compute")
+    status, result = compiled(*words, "--register-limit", "24")
     (line,) = result["lines"]
     assert status == 1
     assert line["registers"] <= 24 and line["spill_stores"] > 0 and line["spill_loads"] > 0
@@ -128,15 +130,15 @@ def test_a_kernel_with_too_few_registers_is_caught():
 @compiling
 def test_a_kernel_that_indexes_an_array_of_its_own_is_caught():
     code = """
-from benchmarks import ptx, ptx_reading
+from benchmarks.ptx import reading, suite
 from fastemd.cuda.primitives.intrinsics import cuda, types
 def kernel(at, k):
     own = cuda.local.array(64, types.float64)
     for i in range(64):
         own[(i * k) % 64] += 1.0
     cuda.atomic.add(at, 0, own[k])
-text = ptx._ptx(kernel, (types.float64[::1], types.int64), "9.0")
-print(*ptx_reading.faults(ptx_reading.instructions(text), ptx.assemble(text, "9.0")), sep="\\n")
+text = suite._ptx(kernel, (types.float64[::1], types.int64), "9.0")
+print(*reading.faults(reading.instructions(text), suite.assemble(text, "9.0")), sep="\\n")
 """
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_ENABLE_CUDASIM"}
     command = [sys.executable, "-c", code]
@@ -148,7 +150,7 @@ print(*ptx_reading.faults(ptx_reading.instructions(text), ptx.assemble(text, "9.
 
 @compiling
 def test_where_numba_simulates_nothing_is_compiled():
-    command = [sys.executable, "-m", "benchmarks.ptx", "--only", "chain, value, ρ = 1, float32, team of 256"]
+    command = [sys.executable, "-m", "benchmarks.ptx", "--only", "chain, value, ρ = 1, float32, 256 threads"]
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode and "unset NUMBA_ENABLE_CUDASIM" in done.stderr
@@ -240,7 +242,7 @@ def test_resident_threads_are_those_of_the_occupancy_calculator(registers, capab
 
 
 def line(case, **more):
-    kept = {"words": case.words, **case._asdict(), "kernel": case.kernel.words, "registers": 72, "resident": 768}
+    kept = {"label": case.label, **case._asdict(), "kernel": case.kernel.label, "registers": 72, "resident": 768}
     return (
         kept
         | {"static_shared": 16, "spill_stores": 0, "spill_loads": 0, "load_bytes": 16, "store_bytes": 4, "faults": []}
@@ -264,11 +266,12 @@ def written(folder, lines):
 
 def test_the_page_has_the_worst_of_each_kernel_and_the_limits_beside_none(tmp_path):
     case = ptx_cases.Case("chain", ptx_cases.KERNELS[0])
-    worse = line(case._replace(law=0.0), registers=90, resident=512)
-    capped = line(case._replace(cap=40), registers=40, resident=1536, spill_stores=8)
+    worse = line(case._replace(rho=0.0), registers=90, resident=512)
+    capped = line(case._replace(register_limit=40), registers=40, resident=1536, spill_stores=8)
     page = written(tmp_path, [line(case), worse, capped])
     assert (
-        f"| chain | value | 2 | 90 (any ρ, float32, 256 threads, 9.0) | 512 | 16 | 4 | {16 + 8 * MEETING} | 0 |" in page
+        f"| chain | value | 2 | 90 (any ρ, float32, 256 threads, 9.0) | 512 | 16 | 4 | {16 + 8 * REDUCTION_SLOTS} | 0 |"
+        in page
     )
     assert "| none | 72 | 768 | 0 |" in page and "| 40 | 40 | 1536 | 8 |" in page
     assert suite.status(tmp_path / suite.FILE) == 0
@@ -277,7 +280,7 @@ def test_the_page_has_the_worst_of_each_kernel_and_the_limits_beside_none(tmp_pa
 def test_a_kernel_at_fault_is_named_on_the_page_and_in_the_status(tmp_path):
     case = ptx_cases.Case("ring", ptx_cases.KERNELS[0])
     page = written(tmp_path, [line(case, faults=["spills 8 bytes and loads 8 back"])])
-    assert "1 of 1 kernels are at fault" in page and f"{case.words}: spills 8 bytes" in page
+    assert "1 of 1 kernels are at fault" in page and f"{case.label}: spills 8 bytes" in page
     assert suite.status(tmp_path / suite.FILE) == 1
 
 

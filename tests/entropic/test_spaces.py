@@ -34,7 +34,7 @@ def test_sums_along_edges_are_those_over_the_matrix(space, seed, share_of_diamet
     operator = operators.SpaceKernel(space, reg, wide)
     cost = space.cost_matrix() / reg
     x = weights(rng, rng.choice([1, 8, 11]), space.n)
-    sums, dense = operator.softmax_sums(x, 0, x), dense_sums(x, cost)
+    sums, dense = operator.logsumexp(x, 0, x), dense_sums(x, cost)
     # The logarithms themselves are rounded at the size of the largest exponent.
     size = 1.0 + cost.max() + np.abs(x[np.isfinite(x)]).max()
     np.testing.assert_allclose(sums, dense, rtol=0, atol=min(1e-12 * size, rounding(space.n, size)))
@@ -102,7 +102,7 @@ def test_ring_without_some_lengths_has_the_sums_of_its_matrix(lengths, seed):
     for wide in (False, True):
         operator = operators.SpaceKernel(ring, 0.1, wide)
         dense = dense_sums(x, ring.cost_matrix() / 0.1)
-        np.testing.assert_allclose(operator.softmax_sums(x, 0, x), dense, rtol=1e-12, atol=rounding(ring.n, 100.0))
+        np.testing.assert_allclose(operator.logsumexp(x, 0, x), dense, rtol=1e-12, atol=rounding(ring.n, 100.0))
 
 
 def test_bins_without_distance_between_them_are_one():

@@ -1,4 +1,4 @@
-"""The over-relaxation of Sinkhorn's iteration: the rule of one row is that of the CPU for many rows at once."""
+"""The over-relaxation of Sinkhorn's iteration: the step rule of one row is that of the CPU for many rows at once."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from fastemd.formulas import over_relaxation
 
 def of_one_row(errors):
     """The over-relaxation after each iteration, by the rule of one row."""
-    state = (1.0, over_relaxation.FIRST, float(over_relaxation.WINDOW), np.inf, np.inf, np.inf, np.inf)
-    state = (*state[:-1], over_relaxation.LAST)
+    state = (1.0, over_relaxation.FIRST_WINDOW, float(over_relaxation.WINDOW), np.inf, np.inf, np.inf, np.inf)
+    state = (*state[:-1], over_relaxation.LARGEST_OMEGA)
     for count, error in enumerate(errors):
         state = over_relaxation.adapt(float(count), error, *state)
         yield state[0]

@@ -131,7 +131,7 @@ def test_answers_are_judged_by_their_place_and_their_distance(folder):
         def forward(self, x):
             return torch.tensor([0.0, 3.0, 2.0, 1.0]).expand(len(x), 4)
 
-    found = trainer.judged(Constant(), trainer.test)
+    found = trainer.scored(Constant(), trainer.test)
     assert found == {"top1": 0.25, "top5": 1.0, "distance": trainer.tree.cost_matrix()[1].mean()}
 
 

@@ -1,4 +1,4 @@
-"""What the paper's experiments share: statistics against scipy's, choosing records, files out of files."""
+"""Shared parts of the paper's experiments: statistics against scipy's, choosing records, files out of files."""
 
 import json
 from argparse import Namespace
@@ -98,7 +98,7 @@ def test_comparison_pairs_each_method_with_one_of_them():
 
 
 def test_cells_say_how_large_how_often_and_how_likely():
-    assert runs.spread([1.0, 2.0, 3.0]) == "2 ± 1"
+    assert runs.mean_and_sd([1.0, 2.0, 3.0]) == "2 ± 1"
     assert runs.versus(runs.Paired(0.5, 0.1, 5, 5, 0, 0.0004, 0.06)) == "+0.5, won 5/5, p < 0.001"
     assert runs.versus(runs.Paired(-0.5, 0.1, 5, 1, 4, 0.02, 0.06), 0.24) == "-0.5, won 1/5, p = 0.24"
 

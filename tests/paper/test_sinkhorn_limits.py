@@ -1,6 +1,7 @@
 """The limits of Sinkhorn: the plain loop against POT, the minimiser against theory, and the whole on a small scale."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import ot
@@ -9,7 +10,7 @@ import pytest
 import fastemd as fe
 from benchmarks.paper import __main__ as command
 from benchmarks.paper import runs
-from benchmarks.paper.sinkhorn_limits import accuracy, experiment, problems, sentences, solving
+from benchmarks.paper.sinkhorn_limits import accuracy, experiment, pictures, problems, solving
 from benchmarks.paper.sinkhorn_limits import bias as biased
 from benchmarks.paper.sinkhorn_limits import page as sinkhorn_limits_page
 from tests.support.tolerance import tolerance
@@ -39,9 +40,8 @@ def test_histograms_are_drawn_from_their_seed(space, kind):
 @pytest.mark.parametrize("reg", [1, 0.1, 0.03])
 def test_plain_scaling_makes_the_steps_of_pot(space, reg):
     (a, b), cost = problems.pair(0, space, "Dirichlet"), space.cost_matrix()
-    found = problems.plain_scaling(a, b, cost, reg, np.float64, 0.0, 30)
+    found = problems.plain_scaling(a, b, cost, reg, np.float64, -1.0, 30)  # no error is as small: 30 iterations
     plan = found.u[:, None] * np.exp(-cost / reg) * found.v
-    assert found.iterations == 30
     allowed = tolerance(np.float64, space.n * 30, 1, 1 / reg)
     np.testing.assert_allclose(plan.sum(axis=1), a, atol=allowed)
     np.testing.assert_allclose(found.error, np.abs(plan.sum(axis=0) - b).sum(), atol=allowed)
@@ -94,7 +94,7 @@ def test_all_solvers_come_to_the_target_at_about_one_value(space):
     found = {method: solving.solver(method, threshold)(case) for method in solving.METHODS}
     assert {one.outcome for one in found.values()} == {"converged"}
     exact = found.pop(solving.EXACT).value
-    assert exact == fe.emd(a, b, space)
+    assert abs(exact - fe.emd(a, b, space)) <= tolerance(np.float64, space.n, 1, 1)
     values = [one.value for one in found.values()]
     assert np.ptp(values) <= 10 * solving.TARGET  # in units of the largest cost
     assert min(values) > exact
@@ -109,7 +109,7 @@ def test_plain_steps_and_over_relaxed_ones_come_to_one_value_and_direction(space
     assert (plain["method"], relaxed["method"]) == ("plain", "over-relaxed")
     for figure in ("value_error", "cosine"):
         assert abs(plain[figure][-1] - relaxed[figure][-1]) <= 1e-6
-    assert plain["cosine"][-1] <= 1
+    assert plain["cosine"][-1] <= 1 + tolerance(np.float64, space.n, 1, 1)
 
 
 def test_exact_gradients_that_are_not_unique_are_refused():
@@ -126,7 +126,7 @@ def test_entropic_minimiser_is_the_fixed_point_of_blahut_and_arimoto(space):
     for _ in range(20_000):  # the problem of rate and distortion: its iteration needs no gradient
         a = a * (kernel @ (b / (a @ kernel)))
     # The gap bounds how much lower the value may get; near the minimum the distance goes with its root.
-    assert 0 <= found.gap <= 1e-4
+    assert -tolerance(np.float64, space.n, 1, 1 / reg) <= found.gap <= 1e-4
     assert fe.emd(found.a, a, space, mass="normalize") <= 1e-2
 
 
@@ -166,11 +166,12 @@ def result(folder):
 
 
 def test_experiment_runs_from_end_to_end(folder, result):
-    assert {one["question"] for one in result["records"]} == {"steps", *sinkhorn_limits_page.QUESTIONS}
+    assert {one["question"] for one in result["records"]} == {"steps", *experiment.PICTURES}
     page = (folder / "paper-sinkhorn_limits.md").read_text()
-    assert experiment.PICTURES.keys() == sinkhorn_limits_page.QUESTIONS.keys()
+    assert all(f"**{title}**" in page for title in sinkhorn_limits_page.TABLES)
+    shown = (Path(__file__).parents[2] / "docs/paper/sinkhorn_limits.md").read_text(encoding="utf-8")
     for question in experiment.PICTURES:
-        assert f"(paper-sinkhorn_limits-{question}.png)" in page
+        assert f"../generated/paper-sinkhorn_limits-{question}.png" in shown
         assert (folder / f"paper-sinkhorn_limits-{question}.png").stat().st_size > 10_000
     assert fe.get_num_threads() >= 1
 
@@ -186,109 +187,26 @@ def changed(result, question, change, **where):
     return result | {"records": records}
 
 
-def said(result, question):
-    return sinkhorn_limits_page.QUESTIONS[question][1](result)
-
-
-def test_sentence_of_speed_says_who_is_faster(result):
-    closed = {"method": solving.EXACT}
-    assert "no Sinkhorn beats the closed form" in said(
-        changed(result, "speed", lambda _: {"seconds": 1e-9}, **closed), "speed"
-    )
-    slow = said(changed(result, "speed", lambda _: {"seconds": 1e9}, **closed), "speed")
-    assert "a Sinkhorn beats the closed form" in slow
-    assert "times faster" in slow
-    level = changed(result, "speed", lambda _: {"outcome": "converged", "iterations": 7})
-    assert "grow as reg falls on neither space" in said(level, "speed")
-    assert "ran out" not in said(level, "speed")
-    rising = changed(result, "speed", lambda one: {"outcome": "converged", "iterations": 5 / (one["reg"] or 1)})
-    assert "grow as reg falls on either space" in said(rising, "speed")
-    nowhere = said(changed(result, "speed", lambda _: {"outcome": "broke"}, method="plain float64"), "speed")
-    assert "plain float64 converges at no reg" in nowhere
-
-
 def test_median_of_runs_counts_what_did_not_converge_as_infinite(result):
-    place = runs.names(result["records"], "space")[0]
-    where = {"space": place, "method": "plain float64", "reg": 0.1}
+    where = {"space": runs.names(result["records"], "space")[0], "method": "plain float64", "reg": 0.1}
 
-    def middle(change, **more):
-        after = changed(result, "speed", change, **where, **more)
-        return sentences.medians(after, place, "plain float64", "iterations").get(0.1)
+    def middle(change):
+        after = changed(result, "speed", change, **where)
+        return np.median(pictures.reached(pictures.chosen(after, "speed", **where), "iterations"))
 
     good = {"outcome": "converged", "iterations": 9}
     assert middle(lambda _: good) == 9
-    assert middle(lambda one: good if one["seed"] == 0 else {"outcome": "broke", "iterations": 1}) is None
+    assert middle(lambda one: good if one["seed"] == 0 else {"outcome": "broke", "iterations": 1}) == np.inf
 
 
-def test_sentence_of_accuracy_says_what_comes_right_first(result):
-    good, bad = {"value_error": 1e-4, "regularised_error": 1e-4}, {"value_error": 1.0, "regularised_error": 1.0}
-    done = {"converged": True, "cosine_relaxed": 0.5}
-    first = changed(result, "accuracy", lambda _: bad | done | {"cosine": 1.0})
-    assert "sooner than the plan's cost (to 1 %) on either space" in said(first, "accuracy")
-    assert "cost within 1 % at no reg" in said(first, "accuracy")
-    last = changed(result, "accuracy", lambda _: good | done | {"cosine": 0.1})
-    assert "(to 1 %) on neither space" in said(last, "accuracy")
-    assert "cost within 1 % from reg 1 down" in said(last, "accuracy")
-    assert "cosine 0.99 or more at no reg" in said(last, "accuracy")
-    not_converged = changed(last, "accuracy", lambda _: {"converged": False})
-    assert "cost within 1 % at no reg" in said(not_converged, "accuracy")
-    for error, cosine, words in ((0.0, 1.0, "are enough for both"), (1.0, 1.0, "are not enough for both")):
-        steps = changed(
-            result, "steps",
-            lambda one, error=error, cosine=cosine: {
-                "value_error": [error] * len(one["steps"]), "cosine": [cosine] * len(one["steps"])
-            },
-        )  # fmt: skip
-        assert words in said(steps, "accuracy")
+def test_table_of_the_range_has_the_first_reg_that_breaks_and_from_where_on_all_do():
+    def rows(*outcomes):
+        return [{"reg": reg, "outcome": outcome} for reg, outcome in zip((1, 1, 0.1, 0.1), outcomes, strict=True)]
 
-
-def test_sentence_of_the_range_says_whether_anything_breaks_above_the_border(result):
-    whole = {"outcome": "converged", "by": None}
-    never = said(changed(result, "range", lambda _: whole), "range")
-    assert never.count("no row breaks") == 2
-    assert "below it 0 of " in never
-    border = result["borders"]
-    below = changed(
-        result, "range",
-        lambda one: whole if one["reg"] >= border[one["dtype"]] else {"outcome": "broke", "by": "underflow"},
-    )  # fmt: skip
-    assert ", none of " in said(below, "range")
-    assert "0 as something overflows" in said(below, "range")
-    everywhere = said(changed(result, "range", lambda _: {"outcome": "broke", "by": "overflow"}), "range")
-    assert " runs break; " in everywhere.splitlines()[0]
-    assert "from 0.1 down all rows are lost" in everywhere
-    once = changed(result, "range", lambda one: {"outcome": "broke" if one["seed"] else "ran out", "by": "overflow"})
-    assert "at no reg are all rows lost" in said(once, "range")
-
-
-def test_sentence_of_the_bias_says_which_minimiser_is_at_b(result):
-    def moved(method, distance):
-        return lambda one: {"distance": distance * one["start"]} if one["method"] == method else {}
-
-    biased_only = changed(changed(result, "bias", moved(biased.SINKHORN, 0.3)), "bias", moved(biased.DIVERGENCE, 0.0))
-    assert "stays away from b on either space, and that of the debiased divergence comes to b on either space" in said(
-        biased_only, "bias"
-    )
-    reverse = changed(changed(result, "bias", moved(biased.SINKHORN, 0.0)), "bias", moved(biased.DIVERGENCE, 0.3))
-    words = said(reverse, "bias")
-    assert (
-        "stays away from b on neither space, and that of the debiased divergence comes to b on neither space" in words
-    )
-    assert "the entropic one is at b at reg 1, 0.1" in words
-    for gain, count in ((1e-3, "4 of 4"), (-1e-3, "0 of 4")):
-        gained = changed(result, "bias", lambda one, gain=gain: {"gain": gain}, method=biased.SINKHORN)
-        assert f"lower than at b in {count} runs" in said(gained, "bias")
-    assert "the debiased one is not at b at reg 1, 0.1" in words
-
-
-def test_sentence_of_growth_says_who_is_fastest(result):
-    known = changed(result, "growth", lambda one: {"outcome": "converged", "seconds": 1e-6 * one["n"] ** 2})
-    quick = changed(known, "growth", lambda one: {"seconds": 1e-9 * one["n"]}, method=solving.EXACT)
-    assert "fastest on either space" in said(quick, "growth")
-    assert "closed form n^1;" in said(quick, "growth")
-    assert "plain float64 n^2," in said(quick, "growth")
-    slow = changed(known, "growth", lambda one: {"seconds": 1.0}, method=solving.EXACT)
-    assert "fastest on neither space" in said(slow, "growth")
+    assert sinkhorn_limits_page.broken(rows(*["converged"] * 4)) == (None, None)
+    assert sinkhorn_limits_page.broken(rows("broke", "converged", "broke", "broke")) == (1, 0.1)
+    assert sinkhorn_limits_page.broken(rows(*["broke"] * 4)) == (1, 1)
+    assert sinkhorn_limits_page.broken(rows("broke", "broke", "ran out", "broke")) == (1, None)
 
 
 def test_methods_that_lose_patience_or_have_no_room_stop_and_say_why(monkeypatch):

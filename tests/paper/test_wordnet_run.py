@@ -131,7 +131,7 @@ def made_up(lift, seeds=6):
 
 
 def test_differences_are_in_points_and_better_means_higher_for_accuracy_and_lower_for_distance():
-    (found, p), (far, _) = (wordnet_page.judged(made_up(0.03), x, 5)["EMD, ρ = 2"] for x in ("top1", "distance"))
+    (found, p), (far, _) = (wordnet_page.comparisons(made_up(0.03), x, 5)["EMD, ρ = 2"] for x in ("top1", "distance"))
     assert 2.9 < found.difference < 3.1 and found.won == 6 and p < wordnet_page.LEVEL
     assert far.difference > 0 and far.lost == 6
 

@@ -1,8 +1,8 @@
-"""A device in numba's CUDA simulator: what it lacks, and small blocks, so that small inputs cross every border.
+"""A device in numba's CUDA simulator, with small warps and blocks: small inputs then need several of each.
 
-Threads of the simulator are Python threads. Added are the shuffles, the vote and the barrier of a warp, which here has
-4 lanes; and the instructions that read and write memory by address, which here is host memory: that of the arrays of
-`fake_libraries`. An address outside of them, or an odd one, is an error, as it would be a silent one on a device.
+Threads of the simulator are Python threads. This module adds the shuffles, the vote and the barrier of a warp of 4
+lanes, and loads and stores by address. Device memory is the memory of the arrays of `fake_libraries`; an address
+outside of them, or a misaligned one, raises.
 """
 
 import contextlib
@@ -13,9 +13,11 @@ import numpy as np
 
 from fastemd.arrays import driver
 from fastemd.arrays.device import BFLOAT16
+from fastemd.cuda.entropic import chain as entropic_chain
+from fastemd.cuda.entropic import cost_matrix, logsumexp, matrix, read_rows, solver, write_rows
 from fastemd.cuda.entropic import launch as entropic_launch
-from fastemd.cuda.entropic import logsumexp, matrix, read_rows, solver, walks, write_rows
-from fastemd.cuda.entropic import ring as windows
+from fastemd.cuda.entropic import ring as entropic_ring
+from fastemd.cuda.entropic import tree as entropic_tree
 from fastemd.cuda.exact import chain, kernels, launch, multiblock, ring, tree
 from fastemd.cuda.primitives import dtypes, intrinsics, thread_group
 from tests.support.fake_libraries import NumbaArray, from_bfloat16, state, view
@@ -25,50 +27,50 @@ GROUP, TILE = 2, 4  # rows of a block in entropic transport, and bins that it sh
 PROCESSORS = 1
 
 
-class Board:
-    """What the lanes of a warp tell each other."""
+class Warp:
+    """The values that the lanes of a warp exchange."""
 
     def __init__(self):
-        self.said = [None] * WARP
+        self.values = [None] * WARP
         self.barrier = threading.Barrier(WARP)
 
 
-_boards = {}
+_warps = {}
 _lock = threading.Lock()
 
 
 def _exchange(value, partner):
-    """What the lane with the number partner(lane) has said; all lanes of the warp have to speak."""
+    """Return the value of lane partner(lane); all lanes of the warp call this."""
     thread = threading.current_thread()
-    warp, lane = divmod(thread.thread_id, WARP)
+    number, lane = divmod(thread.thread_id, WARP)
     with _lock:
-        board = _boards.setdefault((id(thread._manager), warp), Board())
-    board.said[lane] = value
-    board.barrier.wait(20)
+        warp = _warps.setdefault((id(thread._manager), number), Warp())
+    warp.values[lane] = value
+    warp.barrier.wait(20)
     other = partner(lane)
-    got = board.said[other] if 0 <= other < WARP else value
-    board.barrier.wait(20)
-    return got
+    received = warp.values[other] if 0 <= other < WARP else value
+    warp.barrier.wait(20)
+    return received
 
 
 def _any(value):
-    found = False
+    voted = False
     for lane in range(WARP):
-        found = _exchange(bool(value), lambda _, lane=lane: lane) or found
-    return found
+        voted = _exchange(bool(value), lambda _, lane=lane: lane) or voted
+    return voted
 
 
-WARP_WORDS = {
+WARP_FUNCTIONS = {
     "shfl_sync": lambda self, mask, value, lane: _exchange(value, lambda _: lane),
     "shfl_up_sync": lambda self, mask, value, delta: _exchange(value, lambda lane: lane - delta),
     "shfl_xor_sync": lambda self, mask, value, step: _exchange(value, lambda lane: lane ^ step),
     "any_sync": lambda self, mask, value: _any(value),
-    "syncwarp": lambda self, mask=intrinsics.ALL: _exchange(None, lambda lane: lane),
+    "syncwarp": lambda self, mask=intrinsics.FULL_MASK: _exchange(None, lambda lane: lane),
 }
 
 
 class Block:
-    """The simulator's manager of a block, with a barrier instead of a loop that asks every thread whether it waits."""
+    """The simulator's manager of a block, with a barrier in place of a loop that polls all threads."""
 
     def __init__(self, kernel, grid, block, debug):
         self.kernel, self._grid_dim, self._block_dim = kernel, grid, block
@@ -89,7 +91,7 @@ class Block:
             thread.start()
         for thread in threads:
             thread.join()
-        _boards.clear()
+        _warps.clear()
         first = [
             t.exception for t in threads if t.exception and t.exception[0].__class__ is not threading.BrokenBarrierError
         ]
@@ -97,13 +99,14 @@ class Block:
             raise error.with_traceback(trace)
 
 
-WORDS = {
-    kind: np.dtype(str(kind)) for kind in (*dtypes.PLAIN.values(), intrinsics.types.uint16, intrinsics.types.int32)
+NUMPY_DTYPES = {
+    kind: np.dtype(str(kind))
+    for kind in (*dtypes.NUMBA_TYPES.values(), intrinsics.types.uint16, intrinsics.types.int32)
 }
 
 
 def _require(address, size):
-    """Raise if bytes do not belong to an array."""
+    """Raise unless bytes belong to an array."""
     for base, *_ in reversed(state.memory):
         low, high = np.lib.array_utils.byte_bounds(base)
         if low <= address and address + size <= high:
@@ -114,18 +117,18 @@ def _require(address, size):
 def _number_at(address, dtype, count=1):
     size = dtype.itemsize * count
     _require(address, size)
-    wide = min(16, size)
-    if address % wide:
-        raise AssertionError(f"{address:#x} is no multiple of {wide}")
+    alignment = min(16, size)
+    if address % alignment:
+        raise AssertionError(f"{address:#x} is no multiple of {alignment}")
     return np.frombuffer((ctypes.c_char * size).from_address(address), dtype)
 
 
 def _load(address, like):
-    return _number_at(int(address), WORDS[like])[0]
+    return _number_at(int(address), NUMPY_DTYPES[like])[0]
 
 
 def _load_four(address, like):
-    return tuple(_number_at(int(address), WORDS[like], 4))
+    return tuple(_number_at(int(address), NUMPY_DTYPES[like], 4))
 
 
 def _store(address, number):
@@ -159,8 +162,8 @@ INSTRUCTIONS = {
 }
 
 
-class Memory:
-    """The driver's side: arrays on the device are arrays of `fake_libraries`."""
+class Driver:
+    """Functions of `fastemd.arrays.driver` for the arrays of `fake_libraries`."""
 
     @staticmethod
     def upload(array, device):
@@ -185,53 +188,60 @@ class Memory:
 
 
 DRIVER = {
-    "upload": Memory.upload,
-    "empty": Memory.empty,
-    "address_of": Memory.address_of,
-    "to_host": Memory.to_host,
+    "upload": Driver.upload,
+    "empty": Driver.empty,
+    "address_of": Driver.address_of,
+    "to_host": Driver.to_host,
     "device_of": state.device_of,
     "device_count": lambda: 1,
     "multiprocessors": lambda device: PROCESSORS,
     "on": lambda device: contextlib.nullcontext(),
     "stream_of": lambda handle: handle,
     "synchronize": lambda device, handle: None,
-    "fill": Memory.fill,
+    "fill": Driver.fill,
 }
 
 
-KEPT = [
-    thread_group.team,
+CACHED = [
+    thread_group.thread_group,
     dtypes.format_of,
     kernels.build,
     multiblock.build,
-    logsumexp.segments,
-    walks.along_chain,
-    walks.along_tree,
-    windows.along_ring,
+    logsumexp.segmented_scan,
+    entropic_chain.build,
+    entropic_tree.build,
+    entropic_ring.build,
     solver.build,
 ]
-KEPT += [matrix.gibbs, read_rows.opening, write_rows.concluding, write_rows.planning, write_rows.combining]
+CACHED += [cost_matrix.inspect_kernel, cost_matrix.asymmetry_kernel, cost_matrix.gibbs_matrices_kernel]
+CACHED += [
+    read_rows.read_rows_kernel,
+    write_rows.write_answers_kernel,
+    write_rows.write_plans_kernel,
+    write_rows.combine_kernel,
+]
 
 
 def install(monkeypatch):
-    """Give the simulator what it lacks, and the wing small blocks."""
+    """Patch the simulator, the driver, and the sizes of warps and blocks."""
     from numba.cuda.simulator import kernel, kernelapi
 
-    for name, word in WARP_WORDS.items():
-        monkeypatch.setattr(kernelapi.FakeCUDAModule, name, word, raising=False)
+    for name, function in WARP_FUNCTIONS.items():
+        monkeypatch.setattr(kernelapi.FakeCUDAModule, name, function, raising=False)
     monkeypatch.setattr(kernel, "BlockManager", Block)
     for name, instruction in INSTRUCTIONS.items():
         monkeypatch.setattr(intrinsics, name, instruction)
-    for name, word in DRIVER.items():
-        monkeypatch.setattr(driver, name, word)
+    for name, function in DRIVER.items():
+        monkeypatch.setattr(driver, name, function)
     monkeypatch.setattr(intrinsics, "WARP", WARP)
     monkeypatch.setattr(launch, "BLOCK", BLOCK)
     monkeypatch.setattr(entropic_launch, "BLOCK", BLOCK)
-    monkeypatch.setattr(entropic_launch, "WALKERS", BLOCK)
+    monkeypatch.setattr(entropic_launch, "SPACE_BLOCK", BLOCK)
+    monkeypatch.setattr(cost_matrix, "THREADS", BLOCK)
     monkeypatch.setattr(matrix, "ROWS", dict.fromkeys(matrix.ROWS, GROUP))
     monkeypatch.setattr(matrix, "TILE", TILE)
-    monkeypatch.setattr(matrix, "AHEAD", 2)
-    for room in (chain, ring, tree):
-        monkeypatch.setattr(room, "COLUMNS", COLUMNS)
-    for kept in KEPT:
-        kept.cache_clear()
+    monkeypatch.setattr(matrix, "PREFETCH", 2)
+    for module in (chain, ring, tree):
+        monkeypatch.setattr(module, "COLUMNS", COLUMNS)
+    for cached in CACHED:
+        cached.cache_clear()

@@ -68,17 +68,17 @@ def _row(method: str, records: Sequence[runs.Record], result: runs.Record) -> li
     own = [one for one in records if one["method"] == method]
     cells = [method]
     for fraction in fractions(result):
-        cells.append(_spread_of_those_there([one["steps"] for one in own if one["fraction"] == fraction]))
+        cells.append(_mean_of_those_there([one["steps"] for one in own if one["fraction"] == fraction]))
     shown = [one for one in own if one["fraction"] == SHOWN]
     cells.append(tables.number(1e3 * float(np.median([one["ms_per_step"] for one in shown]))))
     times = [one["steps"] and one["steps"] * one["ms_per_step"] for one in shown]
-    cells.append(_spread_of_those_there(times))
+    cells.append(_mean_of_those_there(times))
     return [*cells, *(_beside(method, name, records, result["limit"]) for name in AGAINST)]
 
 
-def _spread_of_those_there(values: Sequence[float | None]) -> str:
+def _mean_of_those_there(values: Sequence[float | None]) -> str:
     there = [value for value in values if value is not None]
-    return runs.spread(there) if len(there) == len(values) else f"{len(there)}/{len(values)} seeds"
+    return runs.mean_and_sd(there) if len(there) == len(values) else f"{len(there)}/{len(values)} seeds"
 
 
 def _beside(method: str, against: str, records: Sequence[runs.Record], limit: int) -> str:

@@ -112,7 +112,7 @@ class Trainer:
             history.append(total / len(train.paths))
         return net, history
 
-    def judged(self, net: nn.Module, files: Files) -> dict[str, float]:
+    def scored(self, net: nn.Module, files: Files) -> dict[str, float]:
         """Share of right answers (top1), of those among the first five (top5), mean tree distance of the answer."""
         net.eval()
         first, five, apart = 0, 0, 0.0
@@ -135,7 +135,7 @@ class Trainer:
         counts = (self.options.per_class, self.options.validation)
         train, validation = drawn(self.found, counts, seed)
         net, history = self.trained(train, METHODS[method].loss(self.tree, weight), rate, seed)
-        worth = self.judged(net, validation if tuning else self.test)
+        worth = self.scored(net, validation if tuning else self.test)
         return {"method": method, "seed": seed, "rate": rate, "weight": weight, "loss": history} | worth
 
 

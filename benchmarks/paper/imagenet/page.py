@@ -23,7 +23,7 @@ def page(result: runs.Record) -> str:
         first = next(one for one in records if one["method"] == method)
         cells = [method, tables.number(first["rate"]), "" if first["weight"] is None else f"{first['weight']:g}"]
         for figure, higher in FIGURES.items():
-            cells.append(runs.spread(runs.by_seed(records, figure, method=method)))
+            cells.append(runs.mean_and_sd(runs.by_seed(records, figure, method=method)))
             if method != AGAINST and AGAINST in methods:
                 compared = runs.comparison(records, figure, AGAINST, higher_wins=higher)
                 p = dict(zip(compared, runs.holm([one.p_t for one in compared.values()]), strict=True))

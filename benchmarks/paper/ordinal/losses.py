@@ -1,4 +1,4 @@
-"""What a net over ordered classes may be trained by, and what its answers are worth.
+"""Losses for a net over ordered classes, and figures of its predictions.
 
 Nets are trained many at a time, so everything here has leading axes: outputs are (..., rows, k), classes (..., rows).
 """
@@ -145,7 +145,7 @@ def missing() -> dict[str, str]:
 
 
 def figures(p: Tensor, y: Tensor) -> dict[str, Tensor]:
-    """What predictions are worth, a number for each of the leading axes.
+    """Return the figures of predictions, a number for each of the leading axes.
 
     - ``accuracy``: of the most probable class
     - ``mae``: mean absolute error, in bins, of the median of the prediction

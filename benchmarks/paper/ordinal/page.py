@@ -46,7 +46,7 @@ def page(result: runs.Record) -> str:
     return "\n\n".join(parts)
 
 
-def judged(records: Sequence[runs.Record], figure: str, against: str) -> dict[str, tuple[runs.Paired, float]]:
+def compared(records: Sequence[runs.Record], figure: str, against: str) -> dict[str, tuple[runs.Paired, float]]:
     """For one data set and size, each loss against one of them, and the adjusted p value."""
     higher = figure in HIGHER
     found = runs.comparison(records, figure, against, higher_wins=higher, overlap=OVERLAP)
@@ -54,7 +54,7 @@ def judged(records: Sequence[runs.Record], figure: str, against: str) -> dict[st
     return {method: (one, p) for (method, one), p in zip(found.items(), adjusted, strict=True)}
 
 
-def verdict(found: runs.Paired, p: float, figure: str) -> int:
+def better_or_worse(found: runs.Paired, p: float, figure: str) -> int:
     """1 where a loss is better than the other at the level, -1 where it is worse, else 0."""
     if p >= LEVEL:
         return 0
@@ -67,8 +67,8 @@ def _tally(records: Sequence[runs.Record], against: str) -> str:
     for data, size in cases:
         own = [one for one in records if one["data"] == data and one["size"] == size]
         for figure in CHOSEN_BY:
-            for method, (found, p) in judged(own, figure, against).items():
-                count.setdefault((method, figure), []).append(verdict(found, p, figure))
+            for method, (found, p) in compared(own, figure, against).items():
+                count.setdefault((method, figure), []).append(better_or_worse(found, p, figure))
     methods = [method for method in runs.names(records, "method") if method != against]
     rows = [
         [method, *(f"{count[method, figure].count(1)} / {count[method, figure].count(-1)}" for figure in CHOSEN_BY)]
@@ -79,15 +79,15 @@ def _tally(records: Sequence[runs.Record], against: str) -> str:
 
 
 def _table(records: Sequence[runs.Record]) -> str:
-    against = {figure: judged(records, figure, AGAINST) for figure in CHOSEN_BY}
+    against = {figure: compared(records, figure, AGAINST) for figure in CHOSEN_BY}
     rows = []
     for method in runs.names(records, "method"):
         cells = [method]
         for figure in CHOSEN_BY:
-            cell = runs.spread(runs.by_seed(records, figure, method=method))
+            cell = runs.mean_and_sd(runs.by_seed(records, figure, method=method))
             if method != AGAINST:
                 found, p = against[figure][method]
-                mark = {1: "**", -1: "*", 0: ""}[verdict(found, p, figure)]
+                mark = {1: "**", -1: "*", 0: ""}[better_or_worse(found, p, figure)]
                 cell = f"{mark}{cell}{mark}<br>{runs.versus(found, p)}"
             cells.append(cell)
         rows.append(cells)

@@ -1,7 +1,7 @@
 """The limits of Sinkhorn's iteration, beside the closed form: iterations and time, accuracy, range, bias, growth.
 
-The question of the paper's own analysis: what does a loss cost, and what is it worth, that is got by iterating? Each
-of five parts has its records, its picture, and its sentence. reg is in units of the largest cost throughout.
+The question of the paper's own analysis: what does a loss that is computed by iteration cost, and how good is it? Each
+of five parts has its records, its picture and its table. reg is in units of the largest cost throughout.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HISTOGRAM_REG = 0.1  # at which minimisers are drawn as histograms
 
 
 class Sizes(NamedTuple):
-    """What is measured where; every reg in units of the largest cost."""
+    """Sizes of the five parts; every reg in units of the largest cost."""
 
     regs: tuple[float, ...] = (1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
     step_regs: tuple[float, ...] = (0.1, 0.01, 0.001)

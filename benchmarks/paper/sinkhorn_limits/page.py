@@ -1,49 +1,46 @@
-"""The page of Sinkhorn's limits: a picture for each question, what is seen on it, and the tables."""
+"""The tables of Sinkhorn's limits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ...harness import tables
 from .. import runs
-from . import sentences
 from .pictures import chosen
 from .solving import EXACT as CLOSED
 from .solving import METHODS
 
-QUESTIONS = {
-    "speed": ("How many iterations, how much time?", sentences.speed),
-    "accuracy": ("How near are value and gradient?", sentences.accuracy),
-    "range": ("Where does plain scaling break?", sentences.breaking),
-    "bias": ("Is the minimum at b?", sentences.bias),
-    "growth": ("What does a larger space cost?", sentences.growth),
-}
-LEGENDS = {
-    "speed": "Lines: medians over both kinds of histograms and all seeds; bands: from the least to the largest. What "
-    "did not converge counts as infinite: there a line ends, and a band leaves the picture. Plain scaling in either "
-    "dtype and POT's in logarithms make the same steps.",
-    "accuracy": "Left: solid, the cost of the plan, and the cosine with the exact gradient; dotted, the regularised "
-    "value, and the cosine with the gradient of ρ = 2; hollow where a row had not converged. Middle and right: the "
-    "cost of the plan, and the cosine with the exact gradient; over-relaxed are fastemd's steps.",
-    "range": "Vertical lines: where the least entry of the kernel is the least normal number of the dtype.",
-    "bias": "Top: b in grey. Below: the exact distance of each minimiser from b, as a share of that of the start.",
-    "growth": "One pair of histograms, one thread.",
-}
-
 
 def page(result: runs.Record) -> str:
-    """Pictures and sentences first, then the tables."""
+    """Return a table for each question."""
     parts = [
         f"{result['seeds']} seeds of each kind of histograms; reg in units of the largest cost; solved to a marginal "
         f"error of {result['target']:g}, with {result['limit']:,} iterations at most, and {result['log_limit']:,} of "
         "POT's."
     ]
-    for question, (title, sentence) in QUESTIONS.items():
-        picture = f"![{title} {LEGENDS[question]}](paper-sinkhorn_limits-{question}.png)"
-        parts += [f"**{title}**", picture, sentence(result), f"*{LEGENDS[question]}*"]
     for title, make in TABLES.items():
-        parts += [f"**Table: {title}**", make(result)]
+        parts += [f"**{title}**", make(result)]
     return "\n\n".join(parts)
+
+
+def from_there_down(regs: Sequence[float], holds: Callable[[float], bool]) -> float | None:
+    """Return the largest reg at which, and at every smaller one of which, a condition holds; None if there is none."""
+    found = None
+    for reg in sorted(regs):
+        if not holds(reg):
+            break
+        found = reg
+    return found
+
+
+def broken(records: Sequence[runs.Record]) -> tuple[float | None, float | None]:
+    """Return the largest reg at which a row broke, and the reg from which down all rows did."""
+    first = max((one["reg"] for one in records if one["outcome"] == "broke"), default=None)
+    every = from_there_down(
+        runs.names(records, "reg"),
+        lambda reg: all(one["outcome"] == "broke" for one in records if one["reg"] == reg),
+    )
+    return first, every
 
 
 def _speed(result: runs.Record) -> str:
@@ -54,7 +51,7 @@ def _speed(result: runs.Record) -> str:
             exact = [1e3 * one["seconds"] for one in here if one["method"] == CLOSED]
             for reg in sorted({one["reg"] for one in here} - {None}, reverse=True):
                 found = [[one for one in here if one["method"] == m and one["reg"] == reg] for m in METHODS[:-1]]
-                rows.append([place, kind, f"{reg:g}", *map(_solved, found), runs.spread(exact)])
+                rows.append([place, kind, f"{reg:g}", *map(_solved, found), runs.mean_and_sd(exact)])
     return tables.table(["space", "histograms", "reg", *METHODS], rows)
 
 
@@ -65,7 +62,7 @@ def _solved(found: Sequence[runs.Record]) -> str:
         counts = ", ".join(f"{missed.count(why)} {why}" for why in ("broke", "ran out") if why in missed)
         return f"{counts} of {len(found)}"
     iterations, times = ([scale * one[name] for one in found] for name, scale in (("iterations", 1), ("seconds", 1e3)))
-    return f"{runs.spread(iterations)}<br>{runs.spread(times)} ms"
+    return f"{runs.mean_and_sd(iterations)}<br>{runs.mean_and_sd(times)} ms"
 
 
 def _accuracy(result: runs.Record) -> str:
@@ -79,7 +76,7 @@ def _accuracy(result: runs.Record) -> str:
             for reg in runs.names(chosen(result, "accuracy"), "reg"):
                 here = chosen(result, "accuracy", space=place, kind=kind, reg=reg)
                 figures = [
-                    runs.spread([one[name] for one in here])
+                    runs.mean_and_sd([one[name] for one in here])
                     for name in ("value_error", "regularised_error", "cosine", "cosine_relaxed", "cosine_of_both")
                 ]
                 converged = sum(one["converged"] for one in here)
@@ -97,7 +94,7 @@ def _range(result: runs.Record) -> str:
         for kind in runs.names(chosen(result, "range"), "kind"):
             for dtype in runs.names(chosen(result, "range"), "dtype"):
                 here = chosen(result, "range", space=place, kind=kind, dtype=dtype)
-                first, every = sentences.broken(here)
+                first, every = broken(here)
                 counts = [sum(one["by"] == why for one in here) for why in ("underflow", "overflow")]
                 out = sum(one["outcome"] == "ran out" for one in here)
                 at = ["never" if x is None else f"{x:.3g}" for x in (first, every)]
@@ -116,17 +113,17 @@ def _bias(result: runs.Record) -> str:
                 found = (
                     ["closed form", ""]
                     if own[0]["gap"] is None
-                    else [runs.spread([one[name] for one in own]) for name in ("gap", "gain")]
+                    else [runs.mean_and_sd([one[name] for one in own]) for name in ("gap", "gain")]
                 )
-                share = runs.spread([one["distance"] / one["start"] for one in own])
+                share = runs.mean_and_sd([one["distance"] / one["start"] for one in own])
                 rows.append([place, method, "" if reg is None else f"{reg:g}", share, *found])
     head = [
         "space",
         "loss",
         "reg",
         "distance from b / of the start",
-        "how much lower it may get, at most",
-        "lower than at b by",
+        "above the minimum by at most",
+        "below its value at b by",
     ]
     return tables.table(head, rows)
 
@@ -143,12 +140,12 @@ def _growth(result: runs.Record) -> str:
                     continue
                 missed = sum(one["outcome"] != "converged" for one in found)
                 times = [1e3 * one["seconds"] for one in found]
-                time = runs.spread(times) if len(times) > 1 else f"{tables.number(times[0])}, one seed"
+                time = runs.mean_and_sd(times) if len(times) > 1 else f"{tables.number(times[0])}, one seed"
                 cells.append(time + (f" ({missed} not converged)" if missed else ""))
             off = [
                 one["value_error"] for one in chosen(result, "growth", space=place, n=n, method="fastemd on the space")
             ]
-            rows.append([place, f"{n:,}", *cells, runs.spread(off)])
+            rows.append([place, f"{n:,}", *cells, runs.mean_and_sd(off)])
     head = ["space", "bins", *(f"{method}, ms" for method in METHODS[1:]), "error of ⟨P, C⟩ on the space"]
     why = [
         f"- {one['method']}, {one['space']}: stopped at {one['n']:,} bins, as {one['why']}."
@@ -158,9 +155,9 @@ def _growth(result: runs.Record) -> str:
 
 
 TABLES = {
-    "iterations and time": _speed,
-    "value and gradient": _accuracy,
-    "where plain scaling breaks": _range,
-    "minimisers": _bias,
-    "time against bins": _growth,
+    "Iterations and time": _speed,
+    "Value and gradient": _accuracy,
+    "Where plain scaling breaks": _range,
+    "Minimisers": _bias,
+    "Time against bins": _growth,
 }

@@ -1,4 +1,4 @@
-"""What the limits of Sinkhorn's iteration are shown on: spaces, histograms, and the plain iteration itself."""
+"""Spaces and histograms for Sinkhorn's limits, and the plain iteration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TURNS = 5
 
 
 class Scaled(NamedTuple):
-    """What the plain iteration came to: the scalings, and how far the plan's second marginal is off, in two norms."""
+    """Result of the plain iteration: the scalings, and the error of the plan's second marginal, in two norms."""
 
     u: np.ndarray
     v: np.ndarray

@@ -25,7 +25,7 @@ EXACT = "closed form"
 
 
 class Solved(NamedTuple):
-    """What a solver came to; `iterations` None where it has none."""
+    """Result of a solver; `iterations` is None where it has none."""
 
     outcome: str
     iterations: int | None

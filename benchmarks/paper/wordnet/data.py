@@ -25,7 +25,7 @@ class Noun(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What is to be learned.
+    """The classification task.
 
     Attributes
     ----------

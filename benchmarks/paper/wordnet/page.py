@@ -37,7 +37,7 @@ FIGURES = {
 
 
 def page(result: runs.Record) -> str:
-    """What is claimed first, then a table for each number of glosses."""
+    """Return the claim first, then a table for each number of glosses."""
     facts, sizes, seeds = result["task"], result["sizes"], result["seeds"]
     tries = len(result["tries"]) // len(result["chosen"])
     sets = [
@@ -62,7 +62,7 @@ def page(result: runs.Record) -> str:
     return "\n\n".join(sets)
 
 
-def judged(records: Sequence[runs.Record], figure: str, train: int) -> dict[str, tuple[runs.Paired, float]]:
+def comparisons(records: Sequence[runs.Record], figure: str, train: int) -> dict[str, tuple[runs.Paired, float]]:
     """Each loss against cross entropy at one number of glosses, and the adjusted p value."""
     shown = FIGURES[figure]
     scaled = [one | {figure: shown.scale * one[figure]} for one in records]
@@ -79,7 +79,7 @@ def _claim(result: runs.Record) -> str:
     rows = []
     for train in result["sizes"]["train"]:
         for method in CLAIMED:
-            found, p = judged(result["records"], "top1", train)[method]
+            found, p = comparisons(result["records"], "top1", train)[method]
             careful = runs.comparison(
                 result["records"], "top1", AGAINST, higher_wins=True, methods=(method,), train=train,
                 overlap=result["sizes"]["test"] / train,
@@ -129,14 +129,14 @@ def _p(p: float) -> str:
 
 def _table(result: runs.Record, train: int) -> str:
     records = result["records"]
-    against = {figure: judged(records, figure, train) for figure, shown in FIGURES.items() if shown.compared}
+    against = {figure: comparisons(records, figure, train) for figure, shown in FIGURES.items() if shown.compared}
     rows = []
     for best in (one for one in result["chosen"] if one["train"] == train):
         method, weight = best["method"], best["weight"]
         setting = f"rate {best['rate']:g}{'' if weight is None else f', weight {weight:g}'}, {best['epochs']} epochs"
         cells = [method, setting]
         for figure, shown in FIGURES.items():
-            cell = runs.spread(shown.scale * runs.by_seed(records, figure, method=method, train=train))
+            cell = runs.mean_and_sd(shown.scale * runs.by_seed(records, figure, method=method, train=train))
             if method in against.get(figure, ()):
                 found, p = against[figure][method]
                 cell = f"{_marked(cell, found, p, figure)}<br>{runs.versus(found, p)}"

@@ -26,7 +26,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Training:
-    """What is the same for all losses."""
+    """Settings that are the same for all losses."""
 
     hidden: int = 128
     dropout: float = 0.5

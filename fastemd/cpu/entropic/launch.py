@@ -13,11 +13,11 @@ from .matmul import tiled
 from .operators import Products, SpaceKernel, StabilizedSums
 from .solver import Iterate, Logarithms, Scalings, solve_different, solve_same
 
-CHUNK = 1 << 22  # numbers of a and b that are worked on together, and as many of each array made of them
+CHUNK = 1 << 22  # entries of a and b in the rows that are solved at a time
 
 
 def solve(problem: SinkhornProblem, check: bool) -> Solution | None:
-    """Solve for all rows. Rows that are no pair of histograms become NaN; under `check` None is returned for them."""
+    """Solve for all rows. Rows that are no pair of histograms get NaN; under `check` None is returned instead."""
     batch = problem.batch
     good = np.broadcast_to(good_rows(problem.a, problem.b, problem.tolerance), batch)
     if check and not good.all():
@@ -27,18 +27,18 @@ def solve(problem: SinkhornProblem, check: bool) -> Solution | None:
     a, b = np.broadcast_to(problem.a, (*batch, n)), np.broadcast_to(problem.b, (*batch, k))
     kernels: dict[float, Any] = {}
     rows = np.flatnonzero(flat.good)
-    step = max(64, CHUNK // (n + k))
-    for first in range(0, len(rows), step):
-        part = rows[first : first + step]
-        where = np.unravel_index(part, batch) if batch else np.newaxis
+    chunk = max(64, CHUNK // (n + k))
+    for first in range(0, len(rows), chunk):
+        numbers = rows[first : first + chunk]
+        where = np.unravel_index(numbers, batch) if batch else np.newaxis
         p, q = (x[where].astype(np.float64) for x in (a, b))
         start = None if problem.start is None else (problem.start[0][where], problem.start[1][where])
-        _solve_rows(problem, kernels, p, q, start, flat, part)
+        _solve_rows(problem, kernels, p, q, start, flat, numbers)
     return Solution(*(x.reshape((*batch, *x.shape[1:])) if isinstance(x, np.ndarray) else x for x in flat))
 
 
 def combine(arrays: list[np.ndarray], problem: SinkhornProblem, how: int, dtype: Any) -> np.ndarray:
-    """Make one array of three that broadcast to the batch; `how` is DEBIASED, LARGEST or LEAST."""
+    """Combine three arrays that broadcast to the batch; `how` is DEBIASED, LARGEST or LEAST."""
     x, y, z = arrays
     if how == DEBIASED:
         with np.errstate(over="ignore"):
@@ -48,7 +48,7 @@ def combine(arrays: list[np.ndarray], problem: SinkhornProblem, how: int, dtype:
 
 
 def _unsolved(problem: SinkhornProblem, good: np.ndarray) -> Solution:
-    """Return the answers to rows that nobody has solved."""
+    """Return the answers to rows before they are solved."""
     rows, n, k = len(good), problem.cost.n, problem.cost.k
 
     def missing(*shape: int) -> np.ndarray:
@@ -71,7 +71,7 @@ def _unsolved(problem: SinkhornProblem, good: np.ndarray) -> Solution:
 
 
 def _kernel(problem: SinkhornProblem, reg: float) -> Any:
-    """Return the Gibbs kernel of a reg: an operator, or for the scaling method its matrix, transposed and times cost."""
+    """Return the Gibbs kernel of a reg: an operator, or for scaling the matrix transposed, plain, and times cost."""
     cost = problem.cost
     if cost.space is not None:
         return SpaceKernel(cost.space, reg, problem.method == "log")
@@ -90,40 +90,40 @@ def _solve_rows(
     b: np.ndarray,
     start: Any,
     solution: Solution,
-    part: np.ndarray,
+    numbers: np.ndarray,
 ) -> None:
-    """Solve for rows of float64, stage by stage, and write their answers."""
+    """Solve for rows of float64, stage by stage, and write their answers into the rows `numbers` of the solution."""
     mass_a, mass_b = a.sum(axis=1), b.sum(axis=1)
-    unit = (np.ones(len(a)),) * 2 if problem.normalize else (mass_a, mass_b)
-    rows = Rows(problem, a / mass_a[:, None], b / mass_b[:, None], *unit)
+    masses = (np.ones(len(a)),) * 2 if problem.normalize else (mass_a, mass_b)
+    rows = Histograms(problem, a / mass_a[:, None], b / mass_b[:, None], *masses)
     f, g = (np.zeros_like(a), np.zeros_like(b)) if start is None else start
     count = np.zeros(len(a), np.intp)
     warm = start is not None
     for reg in problem.stages:
         if reg not in kernels:
             kernels[reg] = _kernel(problem, reg)
-        found, cost = _solve_stage(kernels[reg], rows, reg, f / reg, g / reg, warm)
-        f, g = reg * found.f, reg * found.g
-        count += found.n_iter
+        iterate, cost = _solve_stage(kernels[reg], rows, reg, f / reg, g / reg, warm)
+        f, g = reg * iterate.f, reg * iterate.g
+        count += iterate.n_iter
         warm = True
-    solution.n_iter[part], solution.error[part] = count, found.error
-    solution.converged[part] = found.error <= problem.tol
-    value, regularised, f_centred, g_centred, *grads = rows.answers(f, g, found.plan_mass, cost)
-    solution.value[part], solution.regularised[part] = value, regularised
-    solution.f[part], solution.g[part] = f_centred, g_centred
+    solution.n_iter[numbers], solution.error[numbers] = count, iterate.error
+    solution.converged[numbers] = iterate.error <= problem.tol
+    value, regularised, f_centred, g_centred, *grads = rows.answers(f, g, iterate.plan_mass, cost)
+    solution.value[numbers], solution.regularised[numbers] = value, regularised
+    solution.f[numbers], solution.g[numbers] = f_centred, g_centred
     sides = ((solution.grad_a, rows.p, mass_a), (solution.grad_b, rows.q, mass_b))
-    for own, (grad, p, mass) in zip(grads, sides, strict=True):
+    for grad, (out, p, mass) in zip(grads, sides, strict=True):
         if problem.normalize:
-            own = (own - np.einsum("ri,ri->r", own, p)[:, None]) / mass[:, None]
+            grad = (grad - np.einsum("ri,ri->r", grad, p)[:, None]) / mass[:, None]
         if problem.unbalanced is None:
-            own = own - own.mean(axis=1, keepdims=True)
-        grad[part] = own
+            grad = grad - grad.mean(axis=1, keepdims=True)
+        out[numbers] = grad
     if solution.plan is not None:
-        rows.write_plan(solution.plan, part, f, g)
+        rows.write_plan(solution.plan, numbers, f, g)
 
 
 def _solve_stage(
-    kernel: Any, rows: Rows, reg: float, f: np.ndarray, g: np.ndarray, warm: bool
+    kernel: Any, rows: Histograms, reg: float, f: np.ndarray, g: np.ndarray, warm: bool
 ) -> tuple[Iterate, np.ndarray]:
     """Solve for one reg from potentials over reg; return the last iterate and the costs of the plans of p and q."""
     problem = rows.problem
@@ -135,19 +135,21 @@ def _solve_stage(
         offset = (rows.log_ratio - least, -rows.log_ratio - least)
         state = Logarithms(kernel, rows.p, rows.q, offset, damping, f, g)
     if problem.same:
-        found = solve_same(state, problem.tol, problem.max_iter)
+        iterate = solve_same(state, problem.tol, problem.max_iter)
     else:
-        found = solve_different(state, problem.tol, problem.max_iter, warm)
+        iterate = solve_different(state, problem.tol, problem.max_iter, warm)
     if isinstance(kernel, tuple):
-        weight_p, weight_q = ((p * np.exp(x)).astype(state.dtype) for p, x in ((rows.p, found.f), (rows.q, found.g)))
+        weight_p, weight_q = (
+            (p * np.exp(x)).astype(state.dtype) for p, x in ((rows.p, iterate.f), (rows.q, iterate.g))
+        )
         cost = np.einsum("ri,ri->r", kernel[2].product(weight_p), weight_q, dtype=np.float64)
-        return found._replace(f=found.f + least), cost
+        return iterate._replace(f=iterate.f + least), cost
     with np.errstate(divide="ignore"):
-        return found, kernel.transport_cost(np.log(rows.p) + (found.f - least), np.log(rows.q) + found.g)
+        return iterate, kernel.transport_cost(np.log(rows.p) + (iterate.f - least), np.log(rows.q) + iterate.g)
 
 
-class Rows:
-    """Rows p and q of mass 1, and the masses that the answers are for."""
+class Histograms:
+    """Rows p and q of mass 1, and the masses by which the answers are scaled."""
 
     def __init__(
         self, problem: SinkhornProblem, p: np.ndarray, q: np.ndarray, mass_a: np.ndarray, mass_b: np.ndarray
@@ -159,29 +161,31 @@ class Rows:
     def answers(self, f: np.ndarray, g: np.ndarray, plan_mass: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return value, regularised value, potentials and gradients for potentials f and g.
 
-        `plan_mass` is the mass of their plan over that of a, `cost` its transport cost, the smallest cost left out.
+        `plan_mass` is the mass of their plan over that of a, `cost` its transport cost for costs less the smallest.
         """
-        reg, price = self.problem.reg, self.problem.unbalanced
+        reg, unbalanced = self.problem.reg, self.problem.unbalanced
         value = self.scale * (cost + self.problem.cost.least * plan_mass * np.exp(-self.log_ratio))
-        if price is None:
+        if unbalanced is None:
             shift = f.mean(axis=1, keepdims=True)
             f, g = f - shift, g + shift
-            both = np.einsum("ri,ri->r", self.p, f) + np.einsum("ri,ri->r", self.q, g)
-            return value, self.scale * (both - reg * (plan_mass - 1.0)), f, g, f, g
-        gone = [-np.expm1(-x / price) for x in (f, g)]
-        plan = self.mass_a * plan_mass
-        regularised = -reg * (plan - self.scale)
+            dual = np.einsum("ri,ri->r", self.p, f) + np.einsum("ri,ri->r", self.q, g)
+            return value, self.scale * (dual - reg * (plan_mass - 1.0)), f, g, f, g
+        shortfalls = [-np.expm1(-x / unbalanced) for x in (f, g)]
+        transported = self.mass_a * plan_mass
+        regularised = -reg * (transported - self.scale)
         grads = []
-        for p, mass, part in ((self.p, self.mass_a, gone[0]), (self.q, self.mass_b, gone[1])):
-            regularised = regularised + price * mass * np.einsum("ri,ri->r", p, part)
-            # R depends on a through its entries and its mass; the plan itself is optimal, so it may be held fixed.
-            grads.append(reg * ((self.scale + plan) / (2.0 * mass) - 1.0)[:, None] + (reg + price) * part)
+        for p, mass, shortfall in ((self.p, self.mass_a, shortfalls[0]), (self.q, self.mass_b, shortfalls[1])):
+            regularised = regularised + unbalanced * mass * np.einsum("ri,ri->r", p, shortfall)
+            # R depends on the entries of a and on its mass. The plan is optimal: its derivative does not contribute.
+            grads.append(
+                reg * ((self.scale + transported) / (2.0 * mass) - 1.0)[:, None] + (reg + unbalanced) * shortfall
+            )
         return value, regularised, f, g, *grads
 
-    def write_plan(self, plan: np.ndarray, part: np.ndarray, f: np.ndarray, g: np.ndarray) -> None:
-        """Write the plans of f and g into the rows `part` of `plan`."""
-        found = self.problem.cost
-        cost = found.matrix if found.space is None else found.space.cost_matrix()
+    def write_plan(self, plan: np.ndarray, numbers: np.ndarray, f: np.ndarray, g: np.ndarray) -> None:
+        """Write the plans of f and g into the rows `numbers` of `plan`."""
+        cost = self.problem.cost
+        matrix = cost.matrix if cost.space is None else cost.space.cost_matrix()
         for row in range(len(f)):
-            exponent = (f[row][:, None] + g[row] - cost) / self.problem.reg
-            plan[part[row]] = self.scale[row] * self.p[row][:, None] * np.exp(exponent) * self.q[row]
+            exponent = (f[row][:, None] + g[row] - matrix) / self.problem.reg
+            plan[numbers[row]] = self.scale[row] * self.p[row][:, None] * np.exp(exponent) * self.q[row]

@@ -1,8 +1,8 @@
-"""The door to Sinkhorn's kernels: the Gibbs kernel exp(-cost / reg) as something that can be applied to rows.
+"""The Gibbs kernel exp(-cost / reg) as an operator on rows, in three forms: two for a cost matrix, one for a space.
 
-Each operator has `softmax_sums(x, side, hint)`, the logarithm of `sum_j e**(x_j - cost_ij / reg)`, by rows of the cost
-where `side` is 0 and by its columns where it is 1, and `transport_cost(x, y)`, the sum of
-`cost_ij * e**(x_i + y_j - cost_ij / reg)`.
+Each operator has two methods. `logsumexp(x, side, guess)` returns the logarithm of `sum_j exp(x_j - cost_ij / reg)`, by
+rows of the cost where `side` is 0 and by its columns where it is 1; `guess` is about minus the answer.
+`transport_cost(x, y)` returns the sum of `cost_ij * exp(x_i + y_j - cost_ij / reg)`.
 """
 
 from __future__ import annotations
@@ -21,71 +21,81 @@ from . import chain, kernels, ring, tree
 from .matmul import tiled
 
 SPACES = {"chain": chain, "ring": ring, "tree": tree}
-KEPT_REGS = 4  # prepared Gibbs kernels that a space keeps
+KEPT_REGS = 4  # regs for which a space keeps its layout
 
 NUMBERS, VECTOR, FLAT = array(np.float64, 2), array(np.float64, 1), array(np.float64, 1, "C")
 RANGE = (types.intp, types.intp)
-LOGS = 30  # how many times as long a number takes where it needs exponentials and logarithms
+EXP_COST = 30  # operations that an exponential or a logarithm counts as
 
 
 class Products:
-    """A cost matrix whose exponentials are kept: sums are matrix products. For largest cost / reg up to `wide.PLAIN`.
+    """A cost matrix whose exponentials are kept: sums are matrix products. For cost / reg up to `PLAIN_RANGE`.
 
-    Weights are divided by the largest of their row, and no kernel entry is below e**-PLAIN. So no sum is less than that
-    times the row's largest weight, and what underflows is beyond the sixteenth digit of every sum.
+    Weights are divided by the largest of their row, and no kernel entry is below exp(-PLAIN_RANGE). So no sum is less
+    than that times the row's largest weight, and terms that underflow are beyond the sixteenth digit of every sum.
     """
 
     def __init__(self, cost: np.ndarray, reg: float) -> None:
         kernel = np.exp(cost / -reg)
         *self.kernels, self.weighted = tiled(kernel.T, kernel, kernel * cost)
-        self._weigh = entry(kernels.weigh, (NUMBERS, NUMBERS, VECTOR, *RANGE))
-        self._logarithms = entry(kernels.logarithms, (NUMBERS, VECTOR, *RANGE))
+        self._stabilized_exp = entry(kernels.stabilized_exp, (NUMBERS, NUMBERS, VECTOR, *RANGE))
+        self._stabilized_log = entry(kernels.stabilized_log, (NUMBERS, VECTOR, *RANGE))
 
-    def softmax_sums(self, x: np.ndarray, side: int, hint: np.ndarray) -> np.ndarray:
-        """Return what the module's text says."""
-        weight, tops = self._weighed(x)
+    def logsumexp(self, x: np.ndarray, side: int, guess: np.ndarray) -> np.ndarray:
+        """Return the logarithms of the sums, see the module."""
+        weight, tops = self._exponentials(x)
         sums = self.kernels[side].product(weight)
-        threads.share(lambda first, last: self._logarithms(sums, tops, first, last), len(x), WIDTH, sums.size * LOGS)
+        threads.share(
+            lambda first, last: self._stabilized_log(sums, tops, first, last),
+            len(x),
+            WIDTH,
+            sums.size * EXP_COST,
+        )
         return sums
 
     def transport_cost(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return what the module's text says."""
-        (weight_x, top_x), (weight_y, top_y) = self._weighed(x), self._weighed(y)
+        """Return the transport cost of each row, see the module."""
+        (weight_x, top_x), (weight_y, top_y) = self._exponentials(x), self._exponentials(y)
         return np.einsum("ri,ri->r", self.weighted.product(weight_x), weight_y) * np.exp(top_x + top_y)
 
-    def _weighed(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _exponentials(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         weight, tops = np.empty_like(x), np.empty(len(x))
-        threads.share(lambda first, last: self._weigh(x, weight, tops, first, last), len(x), WIDTH, x.size * LOGS)
+        threads.share(
+            lambda first, last: self._stabilized_exp(x, weight, tops, first, last),
+            len(x),
+            WIDTH,
+            x.size * EXP_COST,
+        )
         return weight, tops
 
 
 class StabilizedSums:
-    """A cost matrix of any range: each sum is made of exponentials anew."""
+    """A cost matrix of any range: the exponentials of each sum are computed anew."""
 
     def __init__(self, cost: np.ndarray, reg: float) -> None:
         self.reg = reg
         scaled = cost / reg
-        self.costs = _padded(scaled), _padded(scaled.T)
-        self._soften = entry(kernels.soften, (NUMBERS, NUMBERS, NUMBERS, FLAT, *RANGE))
-        self._cost = entry(kernels.soften_cost, (NUMBERS, NUMBERS, FLAT, VECTOR, *RANGE))
+        self.costs = _padded_rows(scaled), _padded_rows(scaled.T)
+        self._logsumexp = entry(kernels.matrix_logsumexp, (NUMBERS, NUMBERS, NUMBERS, FLAT, *RANGE))
+        self._transport_cost = entry(kernels.matrix_transport_cost, (NUMBERS, NUMBERS, FLAT, VECTOR, *RANGE))
 
-    def softmax_sums(self, x: np.ndarray, side: int, hint: np.ndarray) -> np.ndarray:
-        """Return what the module's text says; `hint` is near minus the answer."""
-        sums, cost = np.empty_like(hint), self.costs[side]
-        size = len(x) * cost.size * LOGS
-        threads.share(lambda first, last: self._soften(x, sums, hint, cost, first, last), len(x), 1, size)
+    def logsumexp(self, x: np.ndarray, side: int, guess: np.ndarray) -> np.ndarray:
+        """Return the logarithms of the sums, see the module."""
+        sums, cost = np.empty_like(guess), self.costs[side]
+        size = len(x) * cost.size * EXP_COST
+        threads.share(lambda first, last: self._logsumexp(x, sums, guess, cost, first, last), len(x), 1, size)
         return sums
 
     def transport_cost(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return what the module's text says."""
+        """Return the transport cost of each row, see the module."""
         values, cost = np.empty(len(x)), self.costs[0]
-        size = len(x) * cost.size * LOGS
-        threads.share(lambda first, last: self._cost(x, y, cost, values, first, last), len(x), 1, size)
+        size = len(x) * cost.size * EXP_COST
+        threads.share(lambda first, last: self._transport_cost(x, y, cost, values, first, last), len(x), 1, size)
         return values * self.reg
 
 
-def _padded(cost: np.ndarray) -> np.ndarray:
-    """Rows of a cost matrix, filled up to whole registers, in one vector."""
+def _padded_rows(cost: np.ndarray) -> np.ndarray:
+    """Return the rows of a cost matrix, padded to whole registers, in one vector."""
     n, k = cost.shape
     whole = np.zeros((n, -(-k // WIDTH) * WIDTH))
     whole[:, :k] = cost
@@ -93,50 +103,50 @@ def _padded(cost: np.ndarray) -> np.ndarray:
 
 
 class SpaceKernel:
-    """A chain, ring or tree: sums travel along its edges, in O(n) time and memory."""
+    """The Gibbs kernel of a chain, ring or tree, applied by sweeps in O(n) time and memory."""
 
     def __init__(self, space: Any, reg: float, extended: bool) -> None:
         self.space = _prepared(space, reg, extended)
-        self.slots = self.space.places * (2 if extended else 1)
-        self.spare: list[np.ndarray] = []
+        self.slots = self.space.entries * (2 if extended else 1)
+        self.free: list[np.ndarray] = []
         kind = typeof(self.space)
-        self._along = entry(kernels.along, (NUMBERS, NUMBERS, kind, FLAT, *RANGE))
-        self._cost = entry(kernels.along_cost, (NUMBERS, NUMBERS, kind, FLAT, FLAT, VECTOR, *RANGE))
+        self._logsumexp = entry(kernels.space_logsumexp, (NUMBERS, NUMBERS, kind, FLAT, *RANGE))
+        self._transport_cost = entry(kernels.space_transport_cost, (NUMBERS, NUMBERS, kind, FLAT, FLAT, VECTOR, *RANGE))
 
-    def softmax_sums(self, x: np.ndarray, side: int, hint: np.ndarray) -> np.ndarray:
-        """Return what the module's text says."""
+    def logsumexp(self, x: np.ndarray, side: int, guess: np.ndarray) -> np.ndarray:
+        """Return the logarithms of the sums, see the module."""
         sums = np.empty_like(x)
 
         def work(first: int, last: int) -> None:
-            buffer = self._buffer()
-            self._along(x, sums, self.space, buffer, first, last)
-            self.spare.append(buffer)
+            scratch = self._scratch()
+            self._logsumexp(x, sums, self.space, scratch, first, last)
+            self.free.append(scratch)
 
-        threads.share(work, len(x), WIDTH, x.size * LOGS)
+        threads.share(work, len(x), WIDTH, x.size * EXP_COST)
         return sums
 
     def transport_cost(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return what the module's text says."""
+        """Return the transport cost of each row, see the module."""
         values = np.empty(len(x))
 
         def work(first: int, last: int) -> None:
-            one, other = self._buffer(), self._buffer()
-            self._cost(x, y, self.space, one, other, values, first, last)
-            self.spare += [one, other]
+            scratch, other = self._scratch(), self._scratch()
+            self._transport_cost(x, y, self.space, scratch, other, values, first, last)
+            self.free += [scratch, other]
 
-        threads.share(work, len(x), WIDTH, x.size * LOGS)
+        threads.share(work, len(x), WIDTH, x.size * EXP_COST)
         return values
 
-    def _buffer(self) -> np.ndarray:
-        """Return scratch that no other thread has at the moment."""
+    def _scratch(self) -> np.ndarray:
+        """Return scratch that no other thread uses."""
         try:
-            return self.spare.pop()
+            return self.free.pop()
         except IndexError:
             return np.empty(self.slots * WIDTH)
 
 
 def _prepared(space: Any, reg: float, extended: bool) -> Any:
-    """Return what the sweeps of a space read for a reg; the space keeps those of its last few regs."""
+    """Return the layout of a space for a reg; the space keeps those of its last few regs."""
     kept = space.kept.setdefault("gibbs", {})
     key = (reg, extended)
     if key not in kept:

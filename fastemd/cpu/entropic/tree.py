@@ -5,106 +5,116 @@ from typing import NamedTuple
 import numpy as np
 
 from ..exact.launch import prepared
-from ..simd.extended_range import fetch, nothing, plus, product, stow, times, weights
+from ..simd.extended_range import add, load_number, product, store_number, times_weight, weights, zero
 from ..simd.lanes import lanes
 from .sweeps import register
 
 
 class Tree(NamedTuple):
-    """The edges above inner nodes (`up`, `length`) and above bins (`onto`, `hang`), as in `fastemd.cpu.exact.tree`."""
+    """The edges above inner nodes and bins, as in `fastemd.cpu.exact.tree`, and their weights exp(-length / reg)."""
 
     up: np.ndarray
     length: np.ndarray
     weight: np.ndarray
-    power: np.ndarray
-    onto: np.ndarray
-    hang: np.ndarray
-    hang_weight: np.ndarray
-    hang_power: np.ndarray
-    places: int
+    exponent: np.ndarray
+    bin_parent: np.ndarray
+    bin_length: np.ndarray
+    bin_weight: np.ndarray
+    bin_exponent: np.ndarray
+    entries: int
 
 
 def prepare(space, reg, extended):
-    """Return what the sweep of a tree reads, out of the contracted tree of `fastemd.cpu.exact.tree`."""
+    """Return the layout, which shares the contracted tree of `fastemd.cpu.exact.tree`."""
     tree, n = prepared(space), space.n
-    onto, hang = tree.onto[:n], tree.hang[:n]
+    bin_parent, bin_length = tree.bin_parent[:n], tree.bin_length[:n]
     return Tree(
         tree.up,
         tree.length,
         *weights(tree.length / reg, extended),
-        onto,
-        hang,
-        *weights(hang / reg, extended),
+        bin_parent,
+        bin_length,
+        *weights(bin_length / reg, extended),
         2 * n + 5 * len(tree.up),
     )
 
 
-def sweep_tree(space, n, buffer):
-    """Up: every node sends its sum to the one above. Down: every node gets what its siblings and all above them sent.
+def sweep(space, n, scratch):
+    """Up: every node passes its sum to its parent. Down: every node receives the sums of its siblings and from above.
 
-    Places: n.. what has come to each bin from elsewhere; then, for each inner node, the sum of its bins, the sum of
-    its inner children, what came to it from above, what it sent up, and a sum that runs over its children.
+    Entries n.. are the sums from other bins. The next entries are, for each inner node: the sum of its bins, the sum of
+    its inner children, the sum that it receives from above, the sum that it passes up, and a running sum over its
+    children.
     """
-    power = space.power
+    exponent = space.exponent
     nodes = space.up.size
-    bins, inner, above, sent, running = 2 * n, 2 * n + nodes, 2 * n + 2 * nodes, 2 * n + 3 * nodes, 2 * n + 4 * nodes
+    bins, inner, above, up, running = 2 * n, 2 * n + nodes, 2 * n + 2 * nodes, 2 * n + 3 * nodes, 2 * n + 4 * nodes
     for v in range(nodes):
-        stow(buffer, bins + v, nothing(power))
-        stow(buffer, inner + v, nothing(power))
+        store_number(scratch, bins + v, zero(exponent))
+        store_number(scratch, inner + v, zero(exponent))
     for i in range(n):
-        p = bins + space.onto[i]
-        before = fetch(buffer, p, power)
-        stow(buffer, n + i, before)
-        stow(buffer, p, plus(before, times(fetch(buffer, i, power), space.hang_weight, space.hang_power, i)))
+        parent = bins + space.bin_parent[i]
+        earlier = load_number(scratch, parent, exponent)
+        passed = times_weight(load_number(scratch, i, exponent), space.bin_weight, space.bin_exponent, i)
+        store_number(scratch, n + i, earlier)
+        store_number(scratch, parent, add(earlier, passed))
     for v in range(nodes - 1, 0, -1):
-        up = inner + space.up[v]
-        sum_ = plus(fetch(buffer, bins + v, power), fetch(buffer, inner + v, power))
-        sending = times(sum_, space.weight, power, v)
-        later = fetch(buffer, up, power)
-        stow(buffer, above + v, later)
-        stow(buffer, sent + v, sending)
-        stow(buffer, up, plus(later, sending))
-    stow(buffer, above, nothing(power))
-    stow(buffer, running, fetch(buffer, bins, power))
+        parent = inner + space.up[v]
+        subtree = add(load_number(scratch, bins + v, exponent), load_number(scratch, inner + v, exponent))
+        passed = times_weight(subtree, space.weight, exponent, v)
+        later = load_number(scratch, parent, exponent)
+        store_number(scratch, above + v, later)
+        store_number(scratch, up + v, passed)
+        store_number(scratch, parent, add(later, passed))
+    store_number(scratch, above, zero(exponent))
+    store_number(scratch, running, load_number(scratch, bins, exponent))
     for v in range(1, nodes):
-        up = running + space.up[v]
-        earlier = fetch(buffer, up, power)
-        arriving = times(plus(earlier, fetch(buffer, above + v, power)), space.weight, power, v)
-        stow(buffer, above + v, arriving)
-        stow(buffer, up, plus(earlier, fetch(buffer, sent + v, power)))
-        stow(buffer, running + v, plus(arriving, fetch(buffer, bins + v, power)))
+        parent = running + space.up[v]
+        earlier = load_number(scratch, parent, exponent)
+        arriving = times_weight(add(earlier, load_number(scratch, above + v, exponent)), space.weight, exponent, v)
+        store_number(scratch, above + v, arriving)
+        store_number(scratch, parent, add(earlier, load_number(scratch, up + v, exponent)))
+        store_number(scratch, running + v, add(arriving, load_number(scratch, bins + v, exponent)))
     for v in range(nodes):
-        stow(buffer, running + v, plus(fetch(buffer, above + v, power), fetch(buffer, inner + v, power)))
+        store_number(
+            scratch,
+            running + v,
+            add(load_number(scratch, above + v, exponent), load_number(scratch, inner + v, exponent)),
+        )
     for i in range(n - 1, -1, -1):
-        p = running + space.onto[i]
-        others = fetch(buffer, p, power)
-        arriving = plus(others, fetch(buffer, n + i, power))
-        stow(buffer, n + i, times(arriving, space.hang_weight, space.hang_power, i))
-        stow(buffer, p, plus(others, times(fetch(buffer, i, power), space.hang_weight, space.hang_power, i)))
+        p = running + space.bin_parent[i]
+        others = load_number(scratch, p, exponent)
+        arriving = add(others, load_number(scratch, n + i, exponent))
+        store_number(scratch, n + i, times_weight(arriving, space.bin_weight, space.bin_exponent, i))
+        store_number(
+            scratch,
+            p,
+            add(others, times_weight(load_number(scratch, i, exponent), space.bin_weight, space.bin_exponent, i)),
+        )
 
 
-def total_tree(space, n, buffer, i):
-    """The bin's own weight, and what comes from elsewhere."""
-    return plus(fetch(buffer, i, space.power), fetch(buffer, n + i, space.power))
+def total(space, n, scratch, i):
+    """The bin's own weight, and the sum from other bins."""
+    return add(load_number(scratch, i, space.exponent), load_number(scratch, n + i, space.exponent))
 
 
-def transport_cost_tree(space, n, buffer, other, scale):
-    """Each edge is crossed by what stands below it here and arrives from above there, and the other way round."""
-    power = space.power
+def transport_cost(space, n, scratch, other, scale):
+    """Over each edge goes mass from below it in scratch to above it in other, and vice versa."""
+    exponent = space.exponent
     nodes = space.up.size
     bins, inner, above = 2 * n, 2 * n + nodes, 2 * n + 2 * nodes
     cost = lanes(0.0)
     for i in range(n):
-        there = product(fetch(buffer, i, power), fetch(other, n + i, power), scale)
-        back = product(fetch(other, i, power), fetch(buffer, n + i, power), scale)
-        cost += space.hang[i] * (there + back)
+        forth = product(load_number(scratch, i, exponent), load_number(other, n + i, exponent), scale)
+        back = product(load_number(other, i, exponent), load_number(scratch, n + i, exponent), scale)
+        cost += space.bin_length[i] * (forth + back)
     for v in range(1, nodes):
-        below = plus(fetch(buffer, bins + v, power), fetch(buffer, inner + v, power))
-        there = product(below, fetch(other, above + v, power), scale)
-        below = plus(fetch(other, bins + v, power), fetch(other, inner + v, power))
-        back = product(below, fetch(buffer, above + v, power), scale)
-        cost += space.length[v] * (there + back)
+        below = add(load_number(scratch, bins + v, exponent), load_number(scratch, inner + v, exponent))
+        forth = product(below, load_number(other, above + v, exponent), scale)
+        below = add(load_number(other, bins + v, exponent), load_number(other, inner + v, exponent))
+        back = product(below, load_number(scratch, above + v, exponent), scale)
+        cost += space.length[v] * (forth + back)
     return cost
 
 
-register(Tree, sweep_tree, total_tree, transport_cost_tree)
+register(Tree, sweep=sweep, total=total, transport_cost=transport_cost)

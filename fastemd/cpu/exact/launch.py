@@ -23,7 +23,6 @@ from ..simd.lanes import WIDTH
 from . import chain, kernels, matching, ring, tree
 
 SPACES = {"chain": chain, "ring": ring, "tree": tree}
-SCRATCH = array(np.float64, 1, "C")
 FLAGS = {"gradient": (types.intp, types.intp)}
 STAGED = 1 << 15  # numbers of a row block that is converted at a time: 256 KiB of float64
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -32,10 +31,10 @@ _kept = threading.local()
 
 
 class LaunchConfig(NamedTuple):
-    """A compiled kernel, the arrays of a space, and how many float64 numbers of scratch the kernel needs."""
+    """A compiled kernel, that of inverse masses or None, the layout of the space, and the numbers of scratch."""
 
     kernel: Callable[..., None]
-    factors: Callable[..., None] | None
+    inverse_masses: Callable[..., None] | None
     space: Any
     scratch: int
 
@@ -73,7 +72,7 @@ def _solve_rows(
         block = max(WIDTH, STAGED // columns // WIDTH * WIDTH)
 
     def work(first: int, last: int) -> None:
-        buffer = scratch(config.scratch)
+        scratch = aligned_scratch(config.scratch)
         for start in range(first, last, block):
             part = slice(start, min(start + block, last))
             a_part = np.ascontiguousarray(a[part], dtype) if staged[0] else a[part]
@@ -83,17 +82,17 @@ def _solve_rows(
             written = (values_part,)
             if out is not None:
                 written += (np.empty((count, out.shape[1]), dtype) if staged[3] else out[part],)
-            factors = [_factors(config, x, on) for x, on in zip((a_part, b_part), problem.normalized, strict=True)]
+            scales = [_scales(config, x, on) for x, on in zip((a_part, b_part), problem.normalized, strict=True)]
             config.kernel(
                 a_part,
                 b_part,
-                *factors,
+                *scales,
                 config.space,
                 problem.rho,
                 problem.tolerance,
                 *flags,
                 *written,
-                buffer,
+                scratch,
                 0,
                 count,
             )
@@ -109,17 +108,17 @@ def _solve_rows(
         threads.share(work, rows, WIDTH, size)
 
 
-def _factors(config: LaunchConfig, x: np.ndarray, normalized: bool) -> np.ndarray | None:
-    """Return what rows are multiplied by so that their mass is 1, or None where they stay as they are."""
-    if not normalized or config.factors is None:
+def _scales(config: LaunchConfig, x: np.ndarray, normalized: bool) -> np.ndarray | None:
+    """Return the factors that make the mass of each row 1, or None where rows stay as they are."""
+    if not normalized or config.inverse_masses is None:
         return None
-    factors = np.empty(len(x))
-    config.factors(x, factors, 0, len(x))
-    return factors
+    scales = np.empty(len(x))
+    config.inverse_masses(x, scales, 0, len(x))
+    return scales
 
 
 def _round(exact: np.ndarray, out: np.ndarray) -> None:
-    """Write to an array of fewer digits; what is too large for it becomes infinite, as it does in arithmetic."""
+    """Write to an array of fewer digits; numbers too large for it become infinite, as they do in arithmetic."""
     with np.errstate(over="ignore"):
         out[...] = exact
 
@@ -132,30 +131,31 @@ def _is_direct(x: np.ndarray | None, dtype: np.dtype) -> bool:
     return x.dtype == dtype and x.flags.aligned and columns
 
 
-def scratch(size: int) -> np.ndarray:
+def aligned_scratch(size: int) -> np.ndarray:
     """Return a float64 vector aligned to a cache line; a thread keeps a small one for its next call."""
-    buffer: np.ndarray | None = getattr(_kept, "buffer", None)
-    if buffer is None or len(buffer) < size:
-        spare = threads.ALIGNMENT // 8
-        raw = np.empty(size + spare)
-        start = -(raw.ctypes.data // 8) % spare
-        buffer = raw[start : start + size]
-        if size <= threads.KEPT:
-            _kept.buffer = buffer
-    return buffer
+    kept: np.ndarray | None = getattr(_kept, "scratch", None)
+    if kept is not None and len(kept) >= size:
+        return kept
+    spare = threads.ALIGNMENT // 8
+    raw = np.empty(size + spare)
+    start = -(raw.ctypes.data // 8) % spare
+    scratch = raw[start : start + size]
+    if size <= threads.KEPT:
+        _kept.scratch = scratch
+    return scratch
 
 
 def _config(problem: EMDProblem, kernel: str, dtype: np.dtype, classes: bool) -> LaunchConfig:
     """Return the launch configuration for rows of float32 or float64, and a target of classes or rows.
 
-    It is kept with the space, since making numba's types anew would take longer than a small job.
+    It is kept with the space, since making numba's types anew would take longer than a small call.
     """
     literal = int(problem.rho) if problem.rho in (1.0, 2.0) else 0
     key = ("cpu", kernel, dtype.char, literal, problem.normalized, classes)
-    found: LaunchConfig | None = problem.space.kept.get(key)
-    if found is None:
-        found = problem.space.kept[key] = _make_config(problem, kernel, dtype, literal, classes)
-    return found
+    config: LaunchConfig | None = problem.space.kept.get(key)
+    if config is None:
+        config = problem.space.kept[key] = _make_config(problem, kernel, dtype, literal, classes)
+    return config
 
 
 def _make_config(problem: EMDProblem, kernel: str, dtype: np.dtype, literal: int, classes: bool) -> LaunchConfig:
@@ -170,20 +170,20 @@ def _make_config(problem: EMDProblem, kernel: str, dtype: np.dtype, literal: int
         types.float64,
         *FLAGS.get(kernel, ()),
         *((vector,) if kernel == "value" else (vector, rows)),
-        SCRATCH,
+        kernels.SCRATCH,
         types.intp,
         types.intp,
     )
     return LaunchConfig(
         entry(getattr(kernels, kernel), signature),
-        entry(kernels.factors, (rows, factor, types.intp, types.intp)) if any(problem.normalized) else None,
+        entry(kernels.inverse_masses, (rows, factor, types.intp, types.intp)) if any(problem.normalized) else None,
         space,
         (2 if kernel == "logits" else 1) * space.slots * WIDTH,
     )
 
 
 def prepared(space: Any) -> Any:
-    """Return what kernels read of a space, which is kept with it."""
+    """Return the layout of a space, which is kept with the space."""
     if "cpu" not in space.kept:
         space.kept["cpu"] = SPACES[space.kind].prepare(space.arrays, space.n)
     return space.kept["cpu"]
@@ -192,7 +192,7 @@ def prepared(space: Any) -> Any:
 def match(
     difference: np.ndarray,
     up: np.ndarray,
-    place: np.ndarray,
+    bin_node: np.ndarray,
     source: np.ndarray,
     sink: np.ndarray,
     amount: np.ndarray,
@@ -200,4 +200,4 @@ def match(
     """Match surplus and deficit along a tree, see `matching.match`; return how many entries were written."""
     index, number = array(np.intp, 1), array(np.float64, 1)
     kernel = entry(matching.match, (number, index, index, index, index, number))
-    return int(kernel(difference, up, place, source, sink, amount))
+    return int(kernel(difference, up, bin_node, source, sink, amount))

@@ -1,56 +1,66 @@
-"""What the rooms have in common: where a sweep's differences come from, and the three sweeps that every room has.
+"""The three sweeps that each space implements, and the loop over columns that they share.
 
-A sweep visits the bins of eight pairs of histograms at once. It asks its *source* for the differences a - b, eight
-columns at a time: two `Rows`, or the softmax of logits against a target. The rooms `chain`, `ring` and `tree` each give
+A sweep visits the bins of eight pairs of histograms at once. Its `inputs` are two `Rows`, or the softmax of logits and
+a target; `load_differences` loads a - b of eight bins from them. `chain`, `ring` and `tree` each implement
 
-    value(source, space, rho, n, buffer)          the value
-    potential(source, space, rho, n, buffer)      the value; the buffer holds the potential, up to a constant
-    flow(source, space, rho, n, buffer)           the value; the buffer holds the flow
+    value(inputs, space, rho, n, scratch)       return value, balance, negative
+    flow(inputs, space, rho, n, scratch)        the same; leaves the flow in scratch
+    potential(inputs, space, rho, n, scratch)   return value, balance, negative, mean; leaves the potential in scratch
 
-where `space` is the room's tuple of arrays and `buffer` has `space.slots` slots of `Lanes`. All return
-`total, (balance, negative)`: the value; the mass of a less that of b; and where a negative number may have been, which
-lets a kernel tell good rows from bad without a second pass. `potential` also returns the mean potential of the bins.
+`space` is the layout of the space and `scratch` has `space.slots` slots of `Lanes`. `balance` is the mass of a less
+that of b. `negative` is a mask, true in some lane if any of the eight rows may have a negative entry. From both a
+kernel tells good rows from bad ones without a second pass. `mean` is the mean potential of the bins; the potential is
+known up to a constant.
 """
 
-from numba import types
+from numba import njit
 from numba.extending import overload
 
-from ..simd.lanes import INLINE
-from ..simd.rows import Rows, differences
+from ..layouts import implement
+from ..simd import rows
+from ..simd.lanes import INLINE, WIDTH, no_lane
 
 
-def block(source, j, n):
-    """Columns j..j+7 of the source's differences, 0 from column n on; and where a negative mass may be."""
+def load_differences(inputs, j, n):
+    """Return columns j..j+7 of a - b, 0 from column n on, and the mask `negative` of these columns."""
 
 
-def value(source, space, rho, n, buffer):
-    """The sweep that only adds up costs."""
+def value(inputs, space, rho, n, scratch):
+    """Return the value alone."""
 
 
-def potential(source, space, rho, n, buffer):
-    """The sweep that leaves the potential of bin i in slot space.place[i]."""
+def potential(inputs, space, rho, n, scratch):
+    """Return the value and leave the potential of bin i in slot space.bin_slot[i]."""
 
 
-def flow(source, space, rho, n, buffer):
-    """The sweep that leaves the flow of edge e in slot space.edge[e]."""
+def flow(inputs, space, rho, n, scratch):
+    """Return the value and leave the flow of edge e in slot space.edge_slot[e]."""
 
 
-def furnish(layout, **sweeps):
-    """Make the three sweeps of the spaces that `layout`, a NamedTuple class, describes."""
+def register(layout, **sweeps):
+    """Register the sweeps `value`, `potential` and `flow` of a layout."""
     for generic in (value, potential, flow):
-        overload(generic, jit_options=INLINE)(_chosen(layout, sweeps[generic.__name__]))
+        implement(layout, generic, sweeps[generic.__name__])
 
 
-def _chosen(layout, sweep):
-    def choose(source, space, rho, n, buffer):
-        if isinstance(space, types.BaseNamedTuple) and space.instance_class is layout:
-            return sweep
-        return None
-
-    return choose
+@overload(load_differences, jit_options=INLINE)
+def _load_differences_of_rows(inputs, j, n):
+    if all(isinstance(each, rows.Rows) for each in inputs):
+        return lambda inputs, j, n: rows.load_differences(inputs[0], inputs[1], j, n)
+    return None
 
 
-@overload(block, jit_options=INLINE)
-def _block_of_rows(source, j, n):
-    if all(isinstance(part, Rows) for part in source):
-        return lambda source, j, n: differences(source[0], source[1], j, n)
+@njit(**INLINE)
+def scan(inputs, n, consumer, state, space, rho, scratch):
+    """Pass a - b of each bin to a consumer, in order; return the last state and the mask `negative`.
+
+    `consumer(state, difference, i, space, rho, scratch)` returns the state after bin i. Bins from n on have difference
+    0, up to whole blocks of eight.
+    """
+    negative = no_lane()
+    for j in range(0, n, WIDTH):
+        block, signs = load_differences(inputs, j, n)
+        negative |= signs
+        for k, difference in enumerate(block):
+            state = consumer(state, difference, j + k, space, rho, scratch)
+    return state, negative

@@ -1,137 +1,135 @@
 """The tree: one sweep from the leaves to the root, and for the potential one back.
 
-Each bin hangs on an inner node: a leaf by the edge above it, a bin that is an inner node itself by an edge of length 0.
-So what a leaf sends up is done with as soon as it is loaded, and only inner nodes wait for their turn. These are
-numbered depth first, a parent before its children. Going through the numbers backwards, every node has received the
-flow of its children when its turn comes, whatever the tree's shape or depth; going forwards, every node's parent
-already has its potential.
+Each bin is attached to an inner node: a leaf by the edge above it, a bin that is an inner node itself by an edge of
+length 0. So the edge above a leaf is finished as soon as the leaf is loaded, and only inner nodes are visited again.
+Inner nodes are numbered depth first, a parent before its children. In descending order every node has received the flow
+of its children when its turn comes, whatever the tree's shape or depth; in ascending order every node's parent already
+has its potential.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
 from ...formulas.edge import cost, slope
 from ...spaces.contraction import contract
-from ..simd.lanes import WIDTH, get, lanes, nowhere, put
+from ..layouts import padded
+from ..simd.lanes import INLINE, WIDTH, lanes, load, store
 from . import sweeps
 
 
 class Tree(NamedTuple):
-    """The edges above inner nodes (`up`, `length`) and above bins (`onto`, `hang`); no way is longer than `reach`.
+    """The edges above inner nodes (`up`, `length`) and bins (`bin_parent`, `bin_length`), and the slots of scratch.
 
-    Slots 0, 1, ... hold the inner nodes, 0 the root; then come the bins, in slots `place`; `edge` tells which slot
-    has the flow of an edge, the last one that of all edges that never have any.
+    No two bins are further apart than `max_distance`. Slots 0, 1, ... hold the inner nodes, 0 the root, and slots
+    `bin_slot` the bins. `edge_slot` gives the slot of each edge's flow: the last slot for edges that never have any.
     """
 
     up: np.ndarray
     length: np.ndarray
-    onto: np.ndarray
-    hang: np.ndarray
-    reach: float
-    place: np.ndarray
-    edge: np.ndarray
-    root: int
+    bin_parent: np.ndarray
+    bin_length: np.ndarray
+    max_distance: float
+    bin_slot: np.ndarray
+    edge_slot: np.ndarray
+    root_slot: int
     slots: int
 
 
 def prepare(arrays, n):
-    """Contract the tree, and pad its bins to whole blocks of eight columns that hang on the root."""
+    """Return the layout of the contracted tree, its bins padded to whole blocks of eight by bins at the root."""
     tree = contract(arrays, n)
-    inner, blocks = len(tree.up), -(-n // WIDTH) * WIDTH
-    none = inner + blocks
-    edge = np.where(tree.edge == inner + n, none, tree.edge)
+    inner, columns = len(tree.up), -(-n // WIDTH) * WIDTH
+    last = inner + columns
+    edge_slot = np.where(tree.edge == inner + n, last, tree.edge)
     return Tree(
         tree.up,
         tree.length,
-        _padded(tree.onto, blocks),
-        _padded(tree.hang, blocks),
+        padded(tree.bin_parent),
+        padded(tree.bin_length),
         2.0 * tree.height,
-        inner + np.arange(blocks),
-        _padded(edge, -(-len(edge) // WIDTH) * WIDTH),
+        inner + np.arange(columns),
+        padded(edge_slot),
         0,
-        none + 1,
+        last + 1,
     )
 
 
-def _padded(vector, size):
-    whole = np.zeros(size, vector.dtype)
-    whole[: len(vector)] = vector
-    return whole
+def _leaves_to_root(keep_bin, keep_node):
+    """The sweep from the leaves to the root: each node passes the surplus of its bins to its parent.
+
+    `keep_bin` and `keep_node` are called as ``keep(scratch, slot, phi, length, rho)`` for the edge above each bin and
+    each inner node, and may store a number into the slot of that bin or node.
+    """
+
+    @njit(**INLINE)
+    def visit_bin(total, phi, i, space, rho, scratch):
+        parent = space.bin_parent[i]
+        store(scratch, parent, load(scratch, parent) + phi)
+        total += cost(phi, space.bin_length[i], rho)
+        keep_bin(scratch, space.bin_slot[i], phi, space.bin_length[i], rho)
+        return total
+
+    @njit(**INLINE)
+    def sweep(inputs, space, rho, n, scratch):
+        for node in range(space.up.size):
+            store(scratch, node, lanes(0.0))
+        total, negative = sweeps.scan(inputs, n, visit_bin, lanes(0.0), space, rho, scratch)
+        for node in range(space.up.size - 1, 0, -1):
+            phi = load(scratch, node)
+            store(scratch, space.up[node], load(scratch, space.up[node]) + phi)
+            total += cost(phi, space.length[node], rho)
+            keep_node(scratch, node, phi, space.length[node], rho)
+        return total, load(scratch, 0), negative
+
+    return sweep
 
 
-def value(source, space, rho, n, buffer):
-    """Each node passes to its parent what its bins have too much; the edge between them adds its cost."""
-    total = lanes(0.0)
-    negative = nowhere()
-    for node in range(space.up.size):
-        put(buffer, node, lanes(0.0))
-    for j in range(0, n, WIDTH):
-        columns, signs = sweeps.block(source, j, n)
-        negative |= signs
-        for k, phi in enumerate(columns):
-            above = space.onto[j + k]
-            put(buffer, above, get(buffer, above) + phi)
-            total += cost(phi, space.hang[j + k], rho)
-    for node in range(space.up.size - 1, 0, -1):
-        phi = get(buffer, node)
-        put(buffer, space.up[node], get(buffer, space.up[node]) + phi)
-        total += cost(phi, space.length[node], rho)
-    return total, (get(buffer, 0), negative)
+@njit(**INLINE)
+def _keep_nothing(scratch, slot, phi, length, rho):
+    pass
 
 
-def flow(source, space, rho, n, buffer):
-    """As `value`; the flow over each edge stays, and what reaches the root crosses none."""
-    total = lanes(0.0)
-    negative = nowhere()
-    for node in range(space.up.size):
-        put(buffer, node, lanes(0.0))
-    for j in range(0, n, WIDTH):
-        columns, signs = sweeps.block(source, j, n)
-        negative |= signs
-        for k, phi in enumerate(columns):
-            above = space.onto[j + k]
-            put(buffer, above, get(buffer, above) + phi)
-            total += cost(phi, space.hang[j + k], rho)
-            put(buffer, space.place[j + k], phi)
-    for node in range(space.up.size - 1, 0, -1):
-        phi = get(buffer, node)
-        put(buffer, space.up[node], get(buffer, space.up[node]) + phi)
-        total += cost(phi, space.length[node], rho)
-    balance = get(buffer, 0)
-    put(buffer, space.slots - 1, lanes(0.0))
-    return total, (balance, negative)
+@njit(**INLINE)
+def _keep_flow(scratch, slot, phi, length, rho):
+    store(scratch, slot, phi)
 
 
-def potential(source, space, rho, n, buffer):
-    """As `value`, leaving slopes behind; on the way back each slope is added to the potential of the node above."""
-    total = lanes(0.0)
-    negative = nowhere()
-    for node in range(space.up.size):
-        put(buffer, node, lanes(0.0))
-    for j in range(0, n, WIDTH):
-        columns, signs = sweeps.block(source, j, n)
-        negative |= signs
-        for k, phi in enumerate(columns):
-            above = space.onto[j + k]
-            put(buffer, above, get(buffer, above) + phi)
-            total += cost(phi, space.hang[j + k], rho)
-            put(buffer, space.place[j + k], slope(phi, space.hang[j + k], rho))
-    for node in range(space.up.size - 1, 0, -1):
-        phi = get(buffer, node)
-        put(buffer, space.up[node], get(buffer, space.up[node]) + phi)
-        total += cost(phi, space.length[node], rho)
-        put(buffer, node, slope(phi, space.length[node], rho))
-    balance = get(buffer, 0)
-    put(buffer, 0, lanes(0.0))
+@njit(**INLINE)
+def _keep_slope(scratch, slot, phi, length, rho):
+    store(scratch, slot, slope(phi, length, rho))
+
+
+_sweep_value = _leaves_to_root(_keep_nothing, _keep_nothing)
+_sweep_flow = _leaves_to_root(_keep_flow, _keep_nothing)  # slots of inner nodes hold their flow already
+_sweep_slopes = _leaves_to_root(_keep_slope, _keep_slope)
+
+
+def value(inputs, space, rho, n, scratch):
+    """Each node passes the surplus of its bins to its parent; the edge between them adds its cost."""
+    return _sweep_value(inputs, space, rho, n, scratch)
+
+
+def flow(inputs, space, rho, n, scratch):
+    """As `value`; and the flow over each edge stays in scratch."""
+    total, balance, negative = _sweep_flow(inputs, space, rho, n, scratch)
+    store(scratch, space.slots - 1, lanes(0.0))
+    return total, balance, negative
+
+
+def potential(inputs, space, rho, n, scratch):
+    """As `value`, leaving slopes in scratch; on the way back each slope is added to the potential of the parent."""
+    total, balance, negative = _sweep_slopes(inputs, space, rho, n, scratch)
+    store(scratch, 0, lanes(0.0))
     for node in range(1, space.up.size):
-        put(buffer, node, get(buffer, node) + get(buffer, space.up[node]))
-    together = lanes(0.0)
+        store(scratch, node, load(scratch, node) + load(scratch, space.up[node]))
+    sum_f = lanes(0.0)
     for i in range(n):
-        f = get(buffer, space.place[i]) + get(buffer, space.onto[i])
-        put(buffer, space.place[i], f)
-        together += f
-    return total, (balance, negative), together / n
+        f = load(scratch, space.bin_slot[i]) + load(scratch, space.bin_parent[i])
+        store(scratch, space.bin_slot[i], f)
+        sum_f += f
+    return total, balance, negative, sum_f / n
 
 
-sweeps.furnish(Tree, value=value, potential=potential, flow=flow)
+sweeps.register(Tree, value=value, potential=potential, flow=flow)

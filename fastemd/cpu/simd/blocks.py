@@ -5,13 +5,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .lanes import WIDTH, Lanes, constant, slot, splat
+from .lanes import WIDTH, Lanes, constant, slot_pointer, splat
 
 BLOCK = types.UniTuple(Lanes, WIDTH)
 
 
 def _columnwise(count, instruction):
-    """An intrinsic that does the same to each column of `count` blocks."""
+    """Code that applies an instruction to each column of `count` blocks."""
 
     def codegen(context, builder, signature, arguments):
         blocks = [cgutils.unpack_tuple(builder, argument, WIDTH) for argument in arguments[:count]]
@@ -23,51 +23,51 @@ def _columnwise(count, instruction):
 
 @intrinsic
 def affine(typing, block, shift, factor):
-    """(x - shift) * factor for each column x; shift and factor are lanes."""
+    """Return (x - shift) * factor for each column x; shift and factor are lanes."""
     codegen = _columnwise(1, lambda builder, x, s, f: builder.fmul(builder.fsub(x, s), f))
     return BLOCK(block, shift, factor), codegen
 
 
 @intrinsic
-def minus(typing, block, other):
-    """X - y for each column."""
+def subtract(typing, block, other):
+    """Return x - y for each column."""
     return BLOCK(block, other), _columnwise(2, ir.IRBuilder.fsub)
 
 
 @intrinsic
-def times(typing, block, other):
-    """X * y for each column."""
+def multiply(typing, block, other):
+    """Return x * y for each column."""
     return BLOCK(block, other), _columnwise(2, ir.IRBuilder.fmul)
 
 
 @intrinsic
-def run(typing, buffer, j):
-    """The slots j..j+7 of a buffer."""
+def load_block(typing, scratch, j):
+    """Load the slots j..j+7 of scratch."""
 
     def codegen(context, builder, signature, arguments):
         where = (builder.add(arguments[1], ir.IntType(64)(k)) for k in range(WIDTH))
-        found = [builder.load(slot(context, builder, buffer, arguments[0], i), align=8) for i in where]
-        return context.make_tuple(builder, BLOCK, found)
+        block = [builder.load(slot_pointer(context, builder, scratch, arguments[0], i), align=8) for i in where]
+        return context.make_tuple(builder, BLOCK, block)
 
-    return BLOCK(buffer, types.intp), codegen
+    return BLOCK(scratch, types.intp), codegen
 
 
 @intrinsic
-def gather(typing, buffer, slots, j):
-    """The slots slots[j], ..., slots[j+7] of a buffer."""
+def gather(typing, scratch, slots, j):
+    """Load the slots slots[j], ..., slots[j+7] of scratch."""
 
     def codegen(context, builder, signature, arguments):
         index = context.make_array(slots)(context, builder, arguments[1]).data
         where = (builder.load(builder.gep(index, [builder.add(arguments[2], ir.IntType(64)(k))])) for k in range(WIDTH))
-        found = [builder.load(slot(context, builder, buffer, arguments[0], i), align=8) for i in where]
-        return context.make_tuple(builder, BLOCK, found)
+        block = [builder.load(slot_pointer(context, builder, scratch, arguments[0], i), align=8) for i in where]
+        return context.make_tuple(builder, BLOCK, block)
 
-    return BLOCK(buffer, slots, types.intp), codegen
+    return BLOCK(scratch, slots, types.intp), codegen
 
 
 @intrinsic
 def one_hot(typing, classes, j):
-    """1 in the lanes whose class is the column, 0 in the others, for columns j..j+7."""
+    """Return columns j..j+7 of one-hot rows: 1 in the lanes whose class is the column, 0 in the others."""
 
     def codegen(context, builder, signature, arguments):
         columns = []

@@ -1,10 +1,10 @@
-"""Positive numbers that sums along paths are made of: lanes as they are, or lanes of any size.
+"""Nonnegative numbers of extended range, a mantissa and an exponent each, and plain lanes by the same functions.
 
-`exp(-distance / reg)` leaves the range of float64 where reg is small beside the space. A *wide* number is a pair of
-lanes (s, e) that stands for s * 2**e, with s in 1..2 and a whole number e that float64 holds exactly; so sums of
-exponentials never over- or underflow, and adding up takes no exponential or logarithm. Sweeps are written once, with
-the functions of this module; they work on plain lanes where the `power` of a space's weights is None, on wide numbers
-where it is an array of exponents.
+`exp(-distance / reg)` leaves the range of float64 where reg is small beside the space. A number of extended range is a
+pair of lanes (s, e) that stands for s * 2**e, with s in 1..2 and a whole number e that float64 holds exactly. So sums
+of exponentials never over- or underflow, and additions take no exponential or logarithm. Sweeps are written once, with
+the functions of this module. Numbers are plain lanes where the `exponent` of a space's weights is None, and pairs where
+it is an array of exponents.
 """
 
 import numpy as np
@@ -16,110 +16,110 @@ from .exp_log import (
     LN_2_HIGH,
     LN_2_LOW,
     LOG2_E,
-    _exponent,
-    _mantissa,
-    _nearest,
-    _polynomial,
-    _power_of_two,
     exp,
+    exponent_of,
     log,
+    mantissa_of,
+    nearest,
+    polynomial,
+    power_of_two,
 )
-from .lanes import INLINE, Lanes, get, lanes, maximum, minimum, put, select
+from .lanes import INLINE, Lanes, lanes, load, maximum, minimum, select, store
 
-LEAST = -1e15  # the exponent that stands for 0
-PLAIN = 300.0  # largest distance / reg for plain lanes: sums stay above exp(-300) times the largest weight
-NEGLIGIBLE = -345.0  # weights below exp(-345) times the largest are 0, lest products with exp(-300) be subnormal
+ZERO_EXPONENT = -1e15  # the exponent that stands for 0
+# Weights below exp(-345) times the largest are 0: their product with exp(-PLAIN_RANGE) would be subnormal.
+NEGLIGIBLE = -345.0
 
 
 @njit(**INLINE)
-def _normal(s, e):
-    return _mantissa(s), e + _exponent(s)
+def _normalized(s, e):
+    return mantissa_of(s), e + exponent_of(s)
 
 
-def nothing(power):
+def zero(exponent):
     """The number 0."""
 
 
-@overload(nothing, jit_options=INLINE)
-def _nothing(power):
-    if isinstance(power, types.NoneType):
-        return lambda power: lanes(0.0)
-    return lambda power: (lanes(1.0), lanes(LEAST))
+@overload(zero, jit_options=INLINE)
+def _zero(exponent):
+    if isinstance(exponent, types.NoneType):
+        return lambda exponent: lanes(0.0)
+    return lambda exponent: (lanes(1.0), lanes(ZERO_EXPONENT))
 
 
-def seed(x, top, power):
-    """e**x; for plain numbers, divided by e**top."""
+def exponential(x, top, exponent):
+    """Return exp(x), given lanes x; for plain numbers, divided by exp(top)."""
 
 
-@overload(seed, jit_options=INLINE)
-def _seed(x, top, power):
-    if isinstance(power, types.NoneType):
-        return lambda x, top, power: select(x - top < NEGLIGIBLE, 0.0, exp(x - top))
+@overload(exponential, jit_options=INLINE)
+def _exponential(x, top, exponent):
+    if isinstance(exponent, types.NoneType):
+        return lambda x, top, exponent: select(x - top < NEGLIGIBLE, 0.0, exp(x - top))
 
-    def wide(x, top, power):
-        none = x < LEAST
+    def extended(x, top, exponent):
+        none = x < ZERO_EXPONENT
         x = select(none, 0.0, x)
-        k = _nearest(x * LOG2_E)
-        s, e = _normal(_polynomial(EXP, x - k * LN_2_HIGH - k * LN_2_LOW), k)
-        return select(none, 1.0, s), select(none, LEAST, e)
+        k = nearest(x * LOG2_E)
+        s, e = _normalized(polynomial(EXP, x - k * LN_2_HIGH - k * LN_2_LOW), k)
+        return select(none, 1.0, s), select(none, ZERO_EXPONENT, e)
 
-    return wide
-
-
-def plus(x, y):
-    """X + y."""
+    return extended
 
 
-@overload(plus, jit_options=INLINE)
-def _plus(x, y):
+def add(x, y):
+    """Add two numbers."""
+
+
+@overload(add, jit_options=INLINE)
+def _add(x, y):
     if x == Lanes:
         return lambda x, y: x + y
 
-    def wide(x, y):
+    def extended(x, y):
         apart = x[1] - y[1]
         first = apart >= 0.0
         larger, smaller = select(first, x[0], y[0]), select(first, y[0], x[0])
-        s = larger + smaller * _power_of_two(maximum(-abs(apart), lanes(-1000.0)))
-        return _normal(s, select(first, x[1], y[1]))
+        s = larger + smaller * power_of_two(maximum(-abs(apart), lanes(-1000.0)))
+        return _normalized(s, select(first, x[1], y[1]))
 
-    return wide
-
-
-def times(x, weight, power, i):
-    """X times the weight of index i."""
+    return extended
 
 
-@overload(times, jit_options=INLINE)
-def _times(x, weight, power, i):
-    if isinstance(power, types.NoneType):
-        return lambda x, weight, power, i: x * weight[i]
-    return lambda x, weight, power, i: (x[0] * weight[i], x[1] + power[i])
+def times_weight(x, weight, exponent, i):
+    """Multiply x by the weight of index i."""
 
 
-def stretched(x, factor):
-    """X times a number of ordinary size, at least 0."""
+@overload(times_weight, jit_options=INLINE)
+def _times_weight(x, weight, exponent, i):
+    if isinstance(exponent, types.NoneType):
+        return lambda x, weight, exponent, i: x * weight[i]
+    return lambda x, weight, exponent, i: (x[0] * weight[i], x[1] + exponent[i])
 
 
-@overload(stretched, jit_options=INLINE)
-def _stretched(x, factor):
+def scaled(x, factor):
+    """Multiply x by lanes or a float of ordinary size, at least 0."""
+
+
+@overload(scaled, jit_options=INLINE)
+def _scaled(x, factor):
     if x == Lanes:
         return lambda x, factor: x * factor
-    return lambda x, factor: _normal(x[0] * factor, x[1])
+    return lambda x, factor: _normalized(x[0] * factor, x[1])
 
 
 def product(x, y, scale):
-    """X * y as plain lanes; for plain numbers, times `scale`."""
+    """Return x * y as plain lanes; for plain numbers, times `scale`."""
 
 
 @overload(product, jit_options=INLINE)
 def _product(x, y, scale):
     if x == Lanes:
         return lambda x, y, scale: x * y * scale
-    return lambda x, y, scale: x[0] * y[0] * _power_of_two(maximum(minimum(x[1] + y[1], lanes(1000.0)), lanes(-1000.0)))
+    return lambda x, y, scale: x[0] * y[0] * power_of_two(maximum(minimum(x[1] + y[1], lanes(1000.0)), lanes(-1000.0)))
 
 
 def logarithm(x, top):
-    """Ln x; for plain numbers, plus `top`."""
+    """Return ln x as plain lanes; for plain numbers, plus `top`."""
 
 
 @overload(logarithm, jit_options=INLINE)
@@ -129,38 +129,38 @@ def _logarithm(x, top):
     return lambda x, top: x[1] * LN_2_HIGH + (x[1] * LN_2_LOW + log(x[0]))
 
 
-def stow(buffer, i, x):
-    """Put a number into place i of a buffer: one slot, or two."""
+def store_number(scratch, i, x):
+    """Store a number into entry i of scratch: one slot, or two."""
 
 
-@overload(stow, jit_options=INLINE)
-def _stow(buffer, i, x):
+@overload(store_number, jit_options=INLINE)
+def _store_number(scratch, i, x):
     if x == Lanes:
-        return lambda buffer, i, x: put(buffer, i, x)
+        return lambda scratch, i, x: store(scratch, i, x)
 
-    def wide(buffer, i, x):
-        put(buffer, 2 * i, x[0])
-        put(buffer, 2 * i + 1, x[1])
+    def extended(scratch, i, x):
+        store(scratch, 2 * i, x[0])
+        store(scratch, 2 * i + 1, x[1])
 
-    return wide
-
-
-def fetch(buffer, i, power):
-    """The number in place i of a buffer."""
+    return extended
 
 
-@overload(fetch, jit_options=INLINE)
-def _fetch(buffer, i, power):
-    if isinstance(power, types.NoneType):
-        return lambda buffer, i, power: get(buffer, i)
-    return lambda buffer, i, power: (get(buffer, 2 * i), get(buffer, 2 * i + 1))
+def load_number(scratch, i, exponent):
+    """Load the number in entry i of scratch."""
 
 
-def weights(exponents, wide):
-    """e**-exponents as the arrays `weight` and `power`; power is None for plain numbers."""
-    if not wide:
-        return np.exp(-exponents), None
-    binary = -exponents * LOG2_E
-    power = np.floor(binary)
-    high = -exponents - power * LN_2_HIGH  # what is left, in 0..ln 2, without the rounding of `binary`
-    return np.exp(high - power * LN_2_LOW), power
+@overload(load_number, jit_options=INLINE)
+def _load_number(scratch, i, exponent):
+    if isinstance(exponent, types.NoneType):
+        return lambda scratch, i, exponent: load(scratch, i)
+    return lambda scratch, i, exponent: (load(scratch, 2 * i), load(scratch, 2 * i + 1))
+
+
+def weights(x, extended):
+    """Return exp(-x) as the arrays `weight` and `exponent`; `exponent` is None for plain numbers."""
+    if not extended:
+        return np.exp(-x), None
+    binary = -x * LOG2_E
+    exponent = np.floor(binary)
+    high = -x - exponent * LN_2_HIGH  # the remainder, in 0..ln 2, without the rounding of `binary`
+    return np.exp(high - exponent * LN_2_LOW), exponent

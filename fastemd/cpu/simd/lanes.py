@@ -1,13 +1,13 @@
-"""Eight rows side by side: a register that holds one float64 of each of eight histograms.
+"""Lanes: a vector register that holds one float64 of each of eight histograms.
 
-A sweep along a chain or a tree is sequential, which no compiler vectorises; but the rows of a batch are independent,
-so eight of them can sweep together. Numba has no vector type. This file gives it one, `Lanes`, by numba's extension
-API and LLVM's vector types, with just the arithmetic that the kernels use: `+ - * /`, `abs`, comparisons to a `Mask`,
-`select`. Every lane does what a scalar would do, in the same order and without contraction, so a row's answer has the
-same bits whichever rows stand beside it.
+A sweep along a chain or a tree is sequential, so no compiler vectorises it; but the rows of a batch are independent, so
+eight of them can be swept together. Numba has no vector type. This module defines one, `Lanes`, by numba's extension
+API and LLVM's vector types, with the arithmetic that the kernels use: `+ - * /`, `abs`, comparisons to a `Mask`,
+`select`. Every lane is computed as a scalar would be, in the same order and without contraction, so a row's answer has
+the same bits whichever rows stand beside it.
 
-`fastemd.formulas.edge` is compiled for lanes here; `fastemd.cpu.simd.exp_log` adds `**` and `exp`, and `fastemd.cpu.simd.rows` brings rows
-into lanes and back.
+`fastemd.formulas.edge` is compiled for lanes here. `fastemd.cpu.simd.exp_log` adds `**` and `exp`, and
+`fastemd.cpu.simd.rows` loads rows into lanes and stores them.
 """
 
 import operator
@@ -24,7 +24,7 @@ INLINE = {"nogil": True, "forceinline": True}
 
 
 class Vector(types.Type):
-    """Eight numbers in one register."""
+    """Eight numbers in one vector register."""
 
     def __init__(self, name, element):
         self.llvm = ir.VectorType(element, WIDTH)
@@ -61,8 +61,8 @@ def call(builder, name, arguments):
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"{name}.v{WIDTH}f64"), arguments)
 
 
-def widened(context, builder, value, kind):
-    """A number in every lane; lanes as they are."""
+def broadcast(context, builder, value, kind):
+    """Return a number in every lane, and lanes as they are."""
     if kind == Lanes:
         return value
     return splat(builder, context.cast(builder, value, kind, types.float64))
@@ -79,7 +79,7 @@ def _binary(result, instruction, *operators):
     def apply(typing, x, y):
         def codegen(context, builder, signature, arguments):
             return instruction(
-                builder, *(widened(context, builder, v, t) for v, t in zip(arguments, (x, y), strict=True))
+                builder, *(broadcast(context, builder, v, t) for v, t in zip(arguments, (x, y), strict=True))
             )
 
         return result(x, y), codegen
@@ -170,28 +170,28 @@ def _slope(phi, length, rho):
 
 @intrinsic
 def lanes(typing, number):
-    """A number in every lane."""
+    """Return a number in every lane."""
 
     def codegen(context, builder, signature, arguments):
-        return widened(context, builder, arguments[0], number)
+        return broadcast(context, builder, arguments[0], number)
 
     return Lanes(number), codegen
 
 
 @intrinsic
 def select(typing, mask, x, y):
-    """`x` where the mask is true, `y` elsewhere; each is lanes or a number."""
+    """Return `x` where the mask is true, `y` elsewhere; each is lanes or a number."""
 
     def codegen(context, builder, signature, arguments):
-        chosen = (widened(context, builder, v, t) for v, t in zip(arguments[1:], (x, y), strict=True))
+        chosen = (broadcast(context, builder, v, t) for v, t in zip(arguments[1:], (x, y), strict=True))
         return builder.select(arguments[0], *chosen)
 
     return Lanes(mask, x, y), codegen
 
 
 @intrinsic
-def nowhere(typing):
-    """The mask that is false in every lane."""
+def no_lane(typing):
+    """Return the mask that is false in every lane."""
     return Mask(), lambda context, builder, signature, arguments: ir.Constant(Mask.llvm, [0] * WIDTH)
 
 
@@ -233,7 +233,7 @@ def all_lanes(typing, mask):
 
 @intrinsic
 def set_lane(typing, x, k, number):
-    """`x` with the number of lane `k` replaced."""
+    """Return `x` with the number of lane `k` replaced."""
 
     def codegen(context, builder, signature, arguments):
         return builder.insert_element(arguments[0], arguments[2], arguments[1])
@@ -241,29 +241,29 @@ def set_lane(typing, x, k, number):
     return Lanes(x, types.intp, types.float64), codegen
 
 
-def slot(context, builder, array_type, array, i):
-    """Where slot `i` of a buffer lies."""
+def slot_pointer(context, builder, array_type, array, i):
+    """Return the pointer to slot `i` of scratch."""
     data = context.make_array(array_type)(context, builder, array).data
     at = builder.gep(data, [builder.mul(i, ir.IntType(64)(WIDTH))])
     return builder.bitcast(at, Lanes.llvm.as_pointer())
 
 
 @intrinsic
-def get(typing, buffer, i):
-    """The lanes in slot `i` of a buffer, a float64 vector of eight times as many numbers as it has slots."""
+def load(typing, scratch, i):
+    """Load the lanes in slot `i` of scratch, a float64 vector of eight times as many numbers as it has slots."""
 
     def codegen(context, builder, signature, arguments):
-        return builder.load(slot(context, builder, buffer, *arguments), align=8)
+        return builder.load(slot_pointer(context, builder, scratch, *arguments), align=8)
 
-    return Lanes(buffer, types.intp), codegen
+    return Lanes(scratch, types.intp), codegen
 
 
 @intrinsic
-def put(typing, buffer, i, x):
-    """Put lanes into slot `i` of a buffer."""
+def store(typing, scratch, i, x):
+    """Store lanes into slot `i` of scratch."""
 
     def codegen(context, builder, signature, arguments):
-        builder.store(arguments[2], slot(context, builder, buffer, *arguments[:2]), align=8)
+        builder.store(arguments[2], slot_pointer(context, builder, scratch, *arguments[:2]), align=8)
         return context.get_dummy_value()
 
-    return types.void(buffer, types.intp, x), codegen
+    return types.void(scratch, types.intp, x), codegen

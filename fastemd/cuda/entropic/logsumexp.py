@@ -1,7 +1,6 @@
 """Sums of exponentials by their logarithms: of two numbers, along segments of a row, and in float32.
 
-What is added up are numbers e**x of any size, of which only x is known. `plus` is ln(e**x + e**y); nothing over- or
-underflows, nothing is subtracted.
+The terms e**x may be of any size; only x is stored. `logsumexp` never over- or underflows and never subtracts.
 """
 
 import functools
@@ -9,30 +8,30 @@ import math
 from typing import Any
 
 from ..primitives import intrinsics
-from ..primitives.intrinsics import Parts, cuda, device, types
-from ..primitives.thread_group import MEETING
+from ..primitives.intrinsics import DeviceFunctions, cuda, device, types
+from ..primitives.thread_group import REDUCTION_SLOTS
 
-LARGEST = 709.0  # of which exp is finite
+LARGEST_EXPONENT = 709.0  # exp of it is finite in float64
+LARGEST_EXPONENT_32 = 87.0  # exp of it is finite in float32, and exp of its negative is normal
 LOG2_E, LN_2_HIGH, LN_2_LOW = 1.4426950408889634, 0.693359375, -2.12194440e-4
-SERIES = (1.0, 1.0, 0.5, 1.66666655e-1, 4.16658222e-2, 8.33345875e-3, 1.39816807e-3)  # of exp in -ln 2 / 2..ln 2 / 2
-NARROW = 87.0  # of which the float32 exponential is finite, and that of its negative is normal
+COEFFICIENTS = (1.0, 1.0, 0.5, 1.66666655e-1, 4.16658222e-2, 8.33345875e-3, 1.39816807e-3)  # exp on +-ln(2) / 2
 
 
 @device
-def growth(x):
-    """e**x, at most e**709."""
-    return math.exp(x if x < LARGEST else LARGEST)
+def clamped_exp(x):
+    """Return e**x, at most e**709."""
+    return math.exp(x if x < LARGEST_EXPONENT else LARGEST_EXPONENT)
 
 
 @device
 def logarithm(x):
-    """The logarithm of x, and -inf of 0, which Python refuses."""
+    """Return the logarithm of x, -inf for 0 (where Python's raises)."""
     return math.log(x) if x > 0.0 else -math.inf
 
 
 @device
-def plus(x, y):
-    """The logarithm of e**x + e**y."""
+def logsumexp(x, y):
+    """Return the logarithm of e**x + e**y."""
     top = x if x > y else y
     if top == -math.inf:
         return top
@@ -40,35 +39,35 @@ def plus(x, y):
 
 
 @device
-def narrow_growth(x):
-    """e**x in float32, within two units of its last place; 0 below e**-87, at most e**87.
+def clamped_exp_32(x):
+    """Return e**x in float32, within two units in the last place; 0 below e**-87, at most e**87.
 
-    Made of additions and multiplications: the device's own exponential in float32 is an approximate one.
+    It takes additions and multiplications only: the device's own exponential in float32 is an approximate one.
     """
     one = types.float32(1.0)
-    if x < types.float32(-NARROW):
+    if x < types.float32(-LARGEST_EXPONENT_32):
         return one - one
-    if x > types.float32(NARROW):
-        x = types.float32(NARROW)
+    if x > types.float32(LARGEST_EXPONENT_32):
+        x = types.float32(LARGEST_EXPONENT_32)
     half = types.float32(0.5) if x > types.float32(0.0) else types.float32(-0.5)
     k = types.int32(x * types.float32(LOG2_E) + half)
     whole = types.float32(k)
     r = x - whole * types.float32(LN_2_HIGH) - whole * types.float32(LN_2_LOW)
-    p = types.float32(SERIES[6])
-    p = p * r + types.float32(SERIES[5])
-    p = p * r + types.float32(SERIES[4])
-    p = p * r + types.float32(SERIES[3])
-    p = p * r + types.float32(SERIES[2])
-    p = p * r + types.float32(SERIES[1])
-    p = p * r + types.float32(SERIES[0])
+    p = types.float32(COEFFICIENTS[6])
+    p = p * r + types.float32(COEFFICIENTS[5])
+    p = p * r + types.float32(COEFFICIENTS[4])
+    p = p * r + types.float32(COEFFICIENTS[3])
+    p = p * r + types.float32(COEFFICIENTS[2])
+    p = p * r + types.float32(COEFFICIENTS[1])
+    p = p * r + types.float32(COEFFICIENTS[0])
     return p * intrinsics.float_of_bits(types.uint32(k + 127) << types.uint32(23))
 
 
-class Segments(Parts):
-    """Sums along segments of neighbouring members of a block; all members call both.
+class SegmentedScan(DeviceFunctions):
+    """Scan over the threads of a block, cut into segments of neighbouring threads; all threads call both functions.
 
-    before(x, first)    ln of the sum of e**x over the members from `first` up to the one before this: -inf where none
-    last(x)             the x of the last member
+    before(x, first)    logsumexp of x over the threads from `first` up to the one before this; -inf for none
+    last(x)             the x of the last thread
     """
 
     before: Any
@@ -76,45 +75,45 @@ class Segments(Parts):
 
 
 @functools.cache
-def segments(size):
-    """The `Segments` of a block of `size` threads. Sums are taken in an order that depends on the size only."""
+def segmented_scan(size):
+    """Return the `SegmentedScan` of a block of `size` threads. The order of sums depends on the size only."""
     warp = min(size, intrinsics.WARP)
     warps, shift = size // warp, warp.bit_length() - 1
 
     @device
     def before(x, first):
-        found = cuda.shared.array(0, types.float64)
+        warp_sums = cuda.shared.array(0, types.float64)
         lane, own = cuda.threadIdx.x & (warp - 1), cuda.threadIdx.x >> shift
         head = max(first - own * warp, 0)
-        upto = x
+        inclusive = x
         step = 1
         while step < warp:
-            left = cuda.shfl_up_sync(intrinsics.ALL, upto, step)
+            left = cuda.shfl_up_sync(intrinsics.FULL_MASK, inclusive, step)
             if lane - step >= head:
-                upto = plus(left, upto)
+                inclusive = logsumexp(left, inclusive)
             step *= 2
-        left = cuda.shfl_up_sync(intrinsics.ALL, upto, 1)
-        near = left if lane > head else -math.inf
+        left = cuda.shfl_up_sync(intrinsics.FULL_MASK, inclusive, 1)
+        in_warp = left if lane > head else -math.inf
         if warps == 1:
-            return near
+            return in_warp
         if lane == warp - 1:
-            found[own] = upto
+            warp_sums[own] = inclusive
         cuda.syncthreads()
-        far = -math.inf
+        other_warps = -math.inf
         for k in range(warps - 1):
             if k < own and (k + 1) * warp > first:
-                far = plus(far, found[k])
+                other_warps = logsumexp(other_warps, warp_sums[k])
         cuda.syncthreads()
-        return plus(far, near)
+        return logsumexp(other_warps, in_warp)
 
     @device
     def last(x):
-        found = cuda.shared.array(0, types.float64)
+        shared = cuda.shared.array(0, types.float64)
         if cuda.threadIdx.x == size - 1:
-            found[MEETING - 1] = x
+            shared[REDUCTION_SLOTS - 1] = x
         cuda.syncthreads()
-        answer = found[MEETING - 1]
+        answer = shared[REDUCTION_SLOTS - 1]
         cuda.syncthreads()
         return answer
 
-    return Segments(before=before, last=last)
+    return SegmentedScan(before=before, last=last)

@@ -1,277 +1,263 @@
-"""Sums over a cost matrix: products with exp(-cost / reg), or exponentials made anew where these leave float64.
+"""The Gibbs kernel of a cost matrix: matrix products, or exponentials of each entry where these leave float64.
 
 A block works on a few rows together, so that each entry of the matrix is loaded once for all of them. A thread has one
 bin of the answer at a time and goes over the bins of the other side; neighbouring threads load neighbouring entries.
-What all threads need, the weights of the block's rows, waits in shared memory, a tile of them after the other. So a
-sum is made in one order, which depends on the row alone.
+The weights of the block's rows, which all threads need, are in shared memory, one tile after the other. So the order of
+a sum depends on the row alone.
 """
 
-import functools
 import math
 from typing import Any, NamedTuple
 
 from ..primitives import intrinsics
 from ..primitives.dtypes import format_of
-from ..primitives.intrinsics import Parts, cuda, device, types
-from ..primitives.memory import DOUBLE
-from ..primitives.thread_group import MEETING, team
-from .logsumexp import growth, logarithm, narrow_growth
-from .state import OMEGA, TOP, at, note, told
+from ..primitives.intrinsics import DeviceFunctions, cuda, device, types
+from ..primitives.thread_group import REDUCTION_SLOTS, thread_group
+from .logsumexp import clamped_exp, clamped_exp_32, logarithm
+from .state import (
+    LARGEST_LOG_WEIGHT,
+    OMEGA,
+    load,
+    load_field,
+    log_weight,
+    row_address,
+    store,
+    store_field,
+    weights_of,
+)
 
-# Rows of a block, for products in float32, in float64, and for exponentials: as many sums as a thread holds.
-ROWS = {"float32": 8, "float64": 4, "narrow": 4, "wide": 2}
-TILE = 64  # bins whose weights are in shared memory together; sums of so many in float32 are added up in float64
-AHEAD = 8  # entries of the matrix that a thread asks for together, to wait for them once
-CERTAIN = {"narrow": 1e20, "wide": 1e280}  # a sum between this and its inverse has lost nothing to over- or underflow
+# Rows of a block: as many sums as a thread holds. Forms named by a dtype only are products in it.
+ROWS = {"float32": 8, "float64": 4, "float32 exponentials": 4, "float64 exponentials": 2}
+TILE = 64  # bins whose weights are in shared memory together; a tile's sums in float32 are added up in float64
+PREFETCH = 8  # entries of the matrix that a thread loads before it uses the first
+# A sum between this and its inverse has lost nothing to over- or underflow.
+SAFE_SUM = {"float32 exponentials": 1e20, "float64 exponentials": 1e280}
 
 
 class Matrix(NamedTuple):
-    """What a kernel reads of a cost matrix, for its cost: address, and the least entry."""
+    """What the transport cost reads of a cost matrix: its address, and its smallest entry."""
 
-    cost: Any
+    address: Any
     least: Any
 
 
-def shared_bytes(form):
-    """The shared memory of a block, but for what its team needs."""
-    return ROWS[form] * TILE * (4 if form == "float32" else 8)
+class GibbsKernel(DeviceFunctions):
+    """Device functions of a block. All its threads call both, and may read each other's sums after `log_sums`.
 
+    rows                                                    of a block
+    log_sums(state, base, count, own, other, options, cost) store ln of the sums at the bins of `own` in `state.sums`
+    transport_cost(state, row, a, b, options, cost)         return a thread's share of a row's transport cost
 
-class Sums(Parts):
-    """What a block does to its rows; all threads call both, and may read each other's results after `half`.
-
-    rows                                            of a block
-    half(room, base, count, own, other, law, ground)    leave in `room.sums` ln of the sums at the bins of `own`
-    cost(room, row, a, b, law, ground)              a thread's share of the transport cost of a row
+    `cost` is a `Matrix`, or on a space the NamedTuple that its sweeps read.
     """
 
     rows: int
-    half: Any
-    cost: Any
+    log_sums: Any
+    transport_cost: Any
 
 
-def of_matrix(form, size):
-    """The `Sums` of a form ("float32", "float64": products; "narrow", "wide": exponentials), for a block's threads."""
-    narrow = form in ("float32", "narrow")
-    make = products if form.startswith("float") else softened
-    return Sums(rows=ROWS[form], half=make(form, size), cost=_cost(narrow, size))
+def shared_bytes(form):
+    """Return the bytes of shared memory of a block, besides those of its thread group."""
+    return ROWS[form] * TILE * (4 if form == "float32" else 8)
+
+
+def build(form, size):
+    """Return the `GibbsKernel` of a form for a block of `size` threads."""
+    log_sums = exponentials(form, size) if form in SAFE_SUM else products(form, size)
+    in_float32 = form in ("float32", "float32 exponentials")
+    return GibbsKernel(rows=ROWS[form], log_sums=log_sums, transport_cost=_transport_cost(in_float32, size))
 
 
 def products(form, size):
-    """The half step by products: e**(x - top) times the matrix, and ln of it plus top."""
+    """Return `log_sums` by products: ln of e**(x - top) times the matrix, plus top."""
     numbers, kind = format_of(form), getattr(types, form)
     word, count_rows, tile = numbers.size, ROWS[form], TILE
-    begin, ahead = 8 * MEETING // word, AHEAD
-    most, write = team(size, 1).most, numbers.write
+    begin, prefetch = 8 * REDUCTION_SLOTS // word, PREFETCH
+    most, write = thread_group(size, 1).max, numbers.store
 
     @device
-    def weigh(room, row, other):
-        masses, pots = at(other.log_mass, row, other.bins), at(other.pot, row, other.bins)
+    def weigh(state, row, other):
+        x = weights_of(other, row)
         top = -math.inf
         for j in range(cuda.threadIdx.x, other.bins, size):
-            top = max(top, DOUBLE.read(masses + 8 * j) + DOUBLE.read(pots + 8 * j))
+            top = max(top, log_weight(x, j))
         top = most(top)
-        weights = room.weights + word * row * room.width
+        weights = state.weights + word * row * state.width
         for j in range(cuda.threadIdx.x, other.bins, size):
-            write(weights + word * j, math.exp(DOUBLE.read(masses + 8 * j) + DOUBLE.read(pots + 8 * j) - top))
+            write(weights + word * j, math.exp(log_weight(x, j) - top))
         if cuda.threadIdx.x == 0:
-            note(room, TOP, row, top)
+            store_field(state, LARGEST_LOG_WEIGHT, row, top)
 
     @device
-    def stage(room, base, count, first, bins):
-        tiles = cuda.shared.array(0, kind)
+    def load_tile(state, base, count, first, bins):
+        shared = cuda.shared.array(0, kind)
         for item in range(cuda.threadIdx.x, count_rows * tile, size):
             r = item // tile
             j = item - r * tile
             weight = kind(0.0)
-            if r < count and first + j < bins and told(room, OMEGA, base + r) != 0.0:
-                weight = intrinsics.load(room.weights + word * ((base + r) * room.width + first + j), kind)
-            tiles[begin + j * count_rows + r] = weight
+            if r < count and first + j < bins and load_field(state, OMEGA, base + r) != 0.0:
+                weight = intrinsics.load(state.weights + word * ((base + r) * state.width + first + j), kind)
+            shared[begin + j * count_rows + r] = weight
 
     @device
-    def add(kernel, step, bins, whole):
-        tiles = cuda.shared.array(0, kind)
+    def add_tile(gibbs_kernel, step, bins, sums):
+        shared = cuda.shared.array(0, kind)
         part = cuda.local.array(count_rows, kind)
-        entries = cuda.local.array(ahead, kind)
+        entries = cuda.local.array(prefetch, kind)
         for r in range(count_rows):
             part[r] = kind(0.0)
-        most = bins // ahead * ahead
-        for first in range(0, most, ahead):
-            for e in range(ahead):
-                entries[e] = intrinsics.load(kernel + step * (first + e), kind)
-            # Indices into a part of their own are constants, which cost no arithmetic.
-            weights = tiles[begin + first * count_rows : begin + (first + ahead) * count_rows]
-            for e in range(ahead):
+        whole = bins // prefetch * prefetch
+        for first in range(0, whole, prefetch):
+            for e in range(prefetch):
+                entries[e] = intrinsics.load(gibbs_kernel + step * (first + e), kind)
+            # Indices into a slice are constants, which cost no arithmetic.
+            weights = shared[begin + first * count_rows : begin + (first + prefetch) * count_rows]
+            for e in range(prefetch):
                 for r in range(count_rows):
                     part[r] += entries[e] * weights[e * count_rows + r]
-        for j in range(most, bins):
-            entry = intrinsics.load(kernel + step * j, kind)
+        for j in range(whole, bins):
+            entry = intrinsics.load(gibbs_kernel + step * j, kind)
             for r in range(count_rows):
-                part[r] += entry * tiles[begin + j * count_rows + r]
+                part[r] += entry * shared[begin + j * count_rows + r]
         for r in range(count_rows):
-            whole[r] += types.float64(part[r])
+            sums[r] += types.float64(part[r])
 
     @device
-    def half(room, base, count, own, other, law, ground):
-        whole = cuda.local.array(count_rows, types.float64)
+    def log_sums(state, base, count, own, other, options, cost):
+        sums = cuda.local.array(count_rows, types.float64)
         for r in range(count):
-            if told(room, OMEGA, base + r) != 0.0:
-                weigh(room, base + r, other)
+            if load_field(state, OMEGA, base + r) != 0.0:
+                weigh(state, base + r, other)
         for start in range(0, own.bins, size):
             i = start + cuda.threadIdx.x
             for r in range(count_rows):
-                whole[r] = 0.0
+                sums[r] = 0.0
             for first in range(0, other.bins, tile):
                 cuda.syncthreads()
-                stage(room, base, count, first, other.bins)
+                load_tile(state, base, count, first, other.bins)
                 cuda.syncthreads()
                 if i < own.bins:
-                    kernel = own.kernel + word * (first * own.bins + i)
-                    add(kernel, word * own.bins, min(tile, other.bins - first), whole)
+                    gibbs_kernel = own.gibbs_kernel + word * (first * own.bins + i)
+                    add_tile(gibbs_kernel, word * own.bins, min(tile, other.bins - first), sums)
             if i < own.bins:
                 for r in range(count_rows):
                     if r < count:
-                        DOUBLE.write(at(room.sums, base + r, room.width) + 8 * i, whole[r])
+                        store(row_address(state.sums, base + r, state.width), i, sums[r])
                 for r in range(count):
-                    place = at(room.sums, base + r, room.width) + 8 * i
-                    DOUBLE.write(place, told(room, TOP, base + r) + logarithm(DOUBLE.read(place)))
+                    row_sums = row_address(state.sums, base + r, state.width)
+                    top = load_field(state, LARGEST_LOG_WEIGHT, base + r)
+                    store(row_sums, i, top + logarithm(load(row_sums, i)))
         cuda.syncthreads()
 
-    return half
+    return log_sums
 
 
-def softened(form, size):
-    """The half step by exponentials e**(x_j + hint - cost), the hint being the potential before, near minus the answer.
+def exponentials(form, size):
+    """Return `log_sums` by exponentials e**(x_j + hint - cost).
 
-    Where a sum leaves the range of its numbers, its thread makes it again, from the largest term.
+    The hint, the previous potential, keeps sums near 1. Where a sum leaves the range of its dtype, its thread makes it
+    again, from the largest term.
     """
-    count_rows, tile, certain, narrow = ROWS[form], TILE, CERTAIN[form], form == "narrow"
-    kind = types.float32 if narrow else types.float64
+    count_rows, tile, safe, in_float32 = ROWS[form], TILE, SAFE_SUM[form], form == "float32 exponentials"
+    kind = types.float32 if in_float32 else types.float64
 
     @device
-    def power(z):
-        if narrow:
-            return narrow_growth(types.float32(z))
-        return growth(z)
+    def exponential(z):
+        if in_float32:
+            return clamped_exp_32(types.float32(z))
+        return clamped_exp(z)
 
     @device
-    def stage(room, base, count, first, other):
-        tiles = cuda.shared.array(0, types.float64)
+    def load_tile(state, base, count, first, other):
+        shared = cuda.shared.array(0, types.float64)
         for item in range(cuda.threadIdx.x, count_rows * tile, size):
             r = item // tile
             j = item - r * tile
             x = -math.inf
-            if r < count and first + j < other.bins and told(room, OMEGA, base + r) != 0.0:
-                place = 8 * ((base + r) * other.bins + first + j)
-                x = DOUBLE.read(other.log_mass + place) + DOUBLE.read(other.pot + place)
-            tiles[MEETING + j * count_rows + r] = x
+            if r < count and first + j < other.bins and load_field(state, OMEGA, base + r) != 0.0:
+                entry = (base + r) * other.bins + first + j
+                x = load(other.log_mass, entry) + load(other.potential, entry)
+            shared[REDUCTION_SLOTS + j * count_rows + r] = x
 
     @device
-    def add(kernel, step, bins, hint, whole):
-        tiles = cuda.shared.array(0, types.float64)
+    def add_tile(costs, step, bins, hint, sums):
+        shared = cuda.shared.array(0, types.float64)
         part = cuda.local.array(count_rows, kind)
         for r in range(count_rows):
             part[r] = kind(0.0)
         for j in range(bins):
-            price = DOUBLE.read(kernel + step * j)
+            cost = load(costs + step * j, 0)
             for r in range(count_rows):
-                part[r] += power(tiles[MEETING + j * count_rows + r] + hint[r] - price)
+                part[r] += exponential(shared[REDUCTION_SLOTS + j * count_rows + r] + hint[r] - cost)
         for r in range(count_rows):
-            whole[r] += types.float64(part[r])
+            sums[r] += types.float64(part[r])
 
     @device
-    def again(masses, pots, kernel, step, bins):
+    def stable_log_sum(x, costs, step, bins):
         shift = math.inf
         for j in range(bins):
-            shift = min(shift, DOUBLE.read(kernel + step * j) - DOUBLE.read(masses + 8 * j) - DOUBLE.read(pots + 8 * j))
-        whole = 0.0
+            shift = min(shift, load(costs + step * j, 0) - load(x.log_mass, j) - load(x.potential, j))
+        total = 0.0
         for j in range(bins):
-            x = DOUBLE.read(masses + 8 * j) + DOUBLE.read(pots + 8 * j)
-            whole += math.exp(x + shift - DOUBLE.read(kernel + step * j))
-        return logarithm(whole) - shift
+            total += math.exp(log_weight(x, j) + shift - load(costs + step * j, 0))
+        return logarithm(total) - shift
 
     @device
-    def conclude(room, row, own, other, i):
-        place = at(room.sums, row, room.width) + 8 * i
-        whole = DOUBLE.read(place)
-        found = logarithm(whole) - DOUBLE.read(at(own.pot, row, own.bins) + 8 * i)
-        if not 1.0 / certain < whole < certain:
-            masses, pots = at(other.log_mass, row, other.bins), at(other.pot, row, other.bins)
-            found = again(masses, pots, own.kernel + 8 * i, 8 * own.bins, other.bins)
-        DOUBLE.write(place, found)
+    def store_log_sum(state, row, own, other, i):
+        row_sums = row_address(state.sums, row, state.width)
+        total = load(row_sums, i)
+        log_sum = logarithm(total) - load(row_address(own.potential, row, own.bins), i)
+        if not 1.0 / safe < total < safe:
+            log_sum = stable_log_sum(weights_of(other, row), own.gibbs_kernel + 8 * i, 8 * own.bins, other.bins)
+        store(row_sums, i, log_sum)
 
     @device
-    def half(room, base, count, own, other, law, ground):
-        whole = cuda.local.array(count_rows, types.float64)
+    def log_sums(state, base, count, own, other, options, cost):
+        sums = cuda.local.array(count_rows, types.float64)
         hint = cuda.local.array(count_rows, types.float64)
         for start in range(0, own.bins, size):
             i = start + cuda.threadIdx.x
             for r in range(count_rows):
-                whole[r] = hint[r] = 0.0
+                sums[r] = hint[r] = 0.0
                 if i < own.bins and r < count:
-                    hint[r] = DOUBLE.read(at(own.pot, base + r, own.bins) + 8 * i)
+                    hint[r] = load(row_address(own.potential, base + r, own.bins), i)
             for first in range(0, other.bins, tile):
                 cuda.syncthreads()
-                stage(room, base, count, first, other)
+                load_tile(state, base, count, first, other)
                 cuda.syncthreads()
                 if i < own.bins:
-                    kernel = own.kernel + 8 * (first * own.bins + i)
-                    add(kernel, 8 * own.bins, min(tile, other.bins - first), hint, whole)
+                    costs = own.gibbs_kernel + 8 * (first * own.bins + i)
+                    add_tile(costs, 8 * own.bins, min(tile, other.bins - first), hint, sums)
             if i < own.bins:
                 for r in range(count_rows):
                     if r < count:
-                        DOUBLE.write(at(room.sums, base + r, room.width) + 8 * i, whole[r])
+                        store(row_address(state.sums, base + r, state.width), i, sums[r])
                 for r in range(count):
-                    if told(room, OMEGA, base + r) != 0.0:
-                        conclude(room, base + r, own, other, i)
+                    if load_field(state, OMEGA, base + r) != 0.0:
+                        store_log_sum(state, base + r, own, other, i)
         cuda.syncthreads()
 
-    return half
+    return log_sums
 
 
-def _cost(narrow, size):
-    """The sum of cost * e**(x_i + y_j - cost / reg): a thread has columns j, and goes down the rows of the matrix."""
-
-    @device
-    def term(price, z):
-        if narrow:
-            return price * types.float64(narrow_growth(types.float32(z)))
-        return price * growth(z)
+def _transport_cost(in_float32, size):
+    """Return the sum of cost * e**(x_i + y_j - cost / reg): a thread has columns j, and goes down the matrix's rows."""
 
     @device
-    def cost(room, row, a, b, law, ground):
-        masses_a, pots_a = at(a.log_mass, row, a.bins), at(a.pot, row, a.bins)
-        masses_b, pots_b = at(b.log_mass, row, b.bins), at(b.pot, row, b.bins)
-        found = 0.0
+    def term(cost, z):
+        if in_float32:
+            return cost * types.float64(clamped_exp_32(types.float32(z)))
+        return cost * clamped_exp(z)
+
+    @device
+    def transport_cost(state, row, a, b, options, cost):
+        x, y = weights_of(a, row), weights_of(b, row)
+        total = 0.0
         for j in range(cuda.threadIdx.x, b.bins, size):
-            y = DOUBLE.read(masses_b + 8 * j) + DOUBLE.read(pots_b + 8 * j) - law.least
+            y_j = log_weight(y, j) - options.least_over_reg
             for i in range(a.bins):
-                x = DOUBLE.read(masses_a + 8 * i) + DOUBLE.read(pots_a + 8 * i)
-                price = DOUBLE.read(ground.cost + 8 * (i * b.bins + j)) - ground.least
-                found += term(price, x + y - price / law.reg)
-        return found
+                cost_ij = load(cost.address, i * b.bins + j) - cost.least
+                total += term(cost_ij, log_weight(x, i) + y_j - cost_ij / options.reg)
+        return total
 
-    return cost
-
-
-@functools.cache
-def gibbs(form):
-    """The kernel that writes the matrices of either side: exp(-cost / reg), or cost / reg for exponentials."""
-    powers = form.startswith("float")
-    numbers = format_of(form if powers else "float64")
-    word, write = numbers.size, numbers.write
-
-    @cuda.jit
-    def fill(n, k, cost, least, reg, for_a, for_b):
-        entry = types.int64(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
-        while entry < n * k:
-            i = entry // k
-            j = entry - i * k
-            price = (DOUBLE.read(cost + 8 * entry) - least) / reg
-            if powers:
-                price = math.exp(-price)
-            write(for_b + word * entry, price)
-            write(for_a + word * (j * n + i), price)
-            entry += types.int64(cuda.gridDim.x) * cuda.blockDim.x
-
-    return fill
+    return transport_cost

@@ -1,13 +1,14 @@
-"""Sums of exp(x_j - distance(i, j) / reg) over the bins j of a ring, in O(n): windows, as in `fastemd.cpu.entropic.ring`.
+"""The Gibbs kernel of a ring, applied in O(n): every bin is reached by the shorter way round.
 
-From bin i, the bins i + 1, ..., end(i) are nearer by the right, all others by the left. Going round twice, the bins are
-cut into segments such that no window reaches over more than two: each ends at the *anchor* to which the window of its
-first bin reaches. So a window is a sum over the rest of its segment, and one over the beginning of the next; both come
-from a walk along the segments, as in `walks`, and nothing is subtracted. Windows to the left are those to the right on
-the ring mirrored.
+From bin i, the bins i + 1, ..., end(i) are nearer by the right, all others by the left; these are the windows of i, as
+in `fastemd.cpu.entropic.ring`. Going round twice, the bins are cut into segments such that no window reaches over more
+than two: each segment ends at the *anchor*, the end of the window of its first bin. So a window's sum is one over the
+rest of its segment plus one over the beginning of the next. Both come from scans along the segments, and nothing is
+subtracted. Windows to the left are those to the right on the mirrored ring.
 
-The cost takes the same windows of weights times positions: a window's weights times their distance come to those less
-the position of i times its weights, which is as exact as positions are beside the ring's length.
+The transport cost takes the same windows of weights times positions: a window's sum of weight * distance is its sum of
+weight * position less the position of i times its sum of weights. This is as exact as positions are relative to the
+ring's length.
 """
 
 import functools
@@ -17,39 +18,41 @@ import numpy as np
 
 from ..primitives import intrinsics
 from ..primitives.intrinsics import cuda, device
-from .logsumexp import growth, logarithm, plus
-from .walks import Relay, number, put, seed, sweeping, whole_number
+from .logsumexp import clamped_exp, logarithm, logsumexp
+from .state import load, log_weight, store
+from .sweeps import Sweeps, load_int, scan
 
 
-class Walk(NamedTuple):
-    """Addresses of what a kernel reads of a ring: for the right, then for the left, entries of bins round twice.
+class Ring(NamedTuple):
+    """What the sweeps of a ring read: for the right, then for the left, entries of bins round twice.
 
-    `position` is that of a bin, `first` and `last` are those of its segment; `end` is the last bin of the window after
-    each of the first n. `places` is n, and there is one of `levels`.
+    position : of each bin
+    first, last : bins of its segment
+    end : last bin of the window after each of the first n
     """
 
     position: Any
     first: Any
     last: Any
     end: Any
-    places: Any
+    nodes: Any
     levels: Any
 
 
 class Row(NamedTuple):
-    """A row, and the side that windows are made for: 0 for the right, 1 for the left; see `walks.Row`."""
+    """A row of weights, its scratch, the address `out` of its window sums, and their side: 0 right, 1 left."""
 
     x: Any
     n: Any
-    walk: Any
-    inverse: Any
-    slot: Any
+    space: Any
+    inverse_reg: Any
+    scratch: Any
     out: Any
     side: Any
 
 
 def prepare(space):
-    """The arrays of a `Walk`, in its order, and its numbers."""
+    """Return what the sweeps of a ring read."""
     length, n = space.arrays.length[: space.n], space.n
     twice = np.concatenate([[0.0], np.cumsum(np.concatenate([length, length]))])
     bins = np.arange(n)
@@ -59,14 +62,14 @@ def prepare(space):
     mirrored = np.concatenate([length[n - 2 :: -1] if n > 1 else length[:0], length[-1:]])
     back = np.concatenate([[0.0], np.cumsum(np.concatenate([mirrored, mirrored]))])
     ends = end, (n - 1 - begin)[::-1]
-    segments = [_segments(each, n) for each in ends]
+    segments = [_segments(ends_of_side, n) for ends_of_side in ends]
     first, last = (np.concatenate(z).astype(np.int32) for z in zip(*segments, strict=True))
     position = np.concatenate([twice[: 2 * n], back[: 2 * n]])
-    return (position, first, last, np.concatenate(ends).astype(np.int32)), (n, 1)
+    return Ring(position, first, last, np.concatenate(ends).astype(np.int32), n, 1)
 
 
 def _segments(end, n):
-    """The first and the last bin of each bin's segment, round twice."""
+    """Return the first and the last bin of each bin's segment, round twice."""
     first, last = np.zeros(2 * n, np.intp), np.zeros(2 * n, np.intp)
     start = 0
     while start < 2 * n:
@@ -78,99 +81,103 @@ def _segments(end, n):
 
 @device
 def position(row, j):
-    """Where a bin is, in the direction of a side."""
-    return number(row.walk.position, 2 * row.n * row.side + j)
+    """Return the position of a bin in the direction of a side."""
+    return load(row.space.position, 2 * row.n * row.side + j)
 
 
 @device
 def bin_of(row, j):
-    """Which bin is the j-th in the direction of a side."""
+    """Return the j-th bin in the direction of a side."""
     j = j - row.n if j >= row.n else j
     return row.n - 1 - j if row.side == 1 else j
 
 
-def windowing(size, moment):
-    """The function that leaves in `row.out` ln of each window's sum of e**(x_j - position / reg), from i = 0 on.
+def window_sums(size, moment):
+    """Return the function that stores in `row.out` ln of each window's sum of e**(x_j - position / reg), from i = 0 on.
 
     Under `moment`, weights are multiplied by their positions.
     """
 
     @device
-    def weight(row, j):
-        at = position(row, j)
-        x = seed(row.x, bin_of(row, j)) - at * row.inverse
-        return x + logarithm(at) if moment else x
+    def value(row, j):
+        p = position(row, j)
+        x = log_weight(row.x, bin_of(row, j)) - p * row.inverse_reg
+        return x + logarithm(p) if moment else x
 
     @device
-    def onwards(row, j):
-        return whole_number(row.walk.first, 2 * row.n * row.side + j)
+    def segment_start(row, j):
+        return load_int(row.space.first, 2 * row.n * row.side + j)
 
     @device
-    def keep(row, j, found, x):
-        put(row.slot, j, plus(found, x))
+    def store_before(row, j, before, x):
+        store(row.scratch, j, logsumexp(before, x))
 
     @device
-    def weight_back(row, item):
-        return weight(row, 2 * row.n - 1 - item)
+    def value_from_end(row, item):
+        return value(row, 2 * row.n - 1 - item)
 
     @device
-    def backwards(row, item):
-        return 2 * row.n - 1 - whole_number(row.walk.last, 2 * row.n * row.side + 2 * row.n - 1 - item)
+    def segment_end(row, item):
+        return 2 * row.n - 1 - load_int(row.space.last, 2 * row.n * row.side + 2 * row.n - 1 - item)
 
     @device
-    def join(row, item, found, x):
-        """What is left of the segment of bin i is known now; what the window holds of the next one was before."""
+    def store_window(row, item, rest, x):
+        """Store the window of bin i: the rest of its segment, and the beginning of the next from the first scan."""
         i = 2 * row.n - 1 - item
         if i < row.n:
-            end = whole_number(row.walk.end, row.n * row.side + i)
-            if end > whole_number(row.walk.last, 2 * row.n * row.side + i):
-                found = plus(found, number(row.slot, end))
-            put(row.out, i, found)
+            end = load_int(row.space.end, row.n * row.side + i)
+            if end > load_int(row.space.last, 2 * row.n * row.side + i):
+                rest = logsumexp(rest, load(row.scratch, end))
+            store(row.out, i, rest)
 
-    forth, back = sweeping(weight, onwards, keep, size), sweeping(weight_back, backwards, join, size)
+    scan_before = scan(value, segment_start, store_before, size)
+    scan_after = scan(value_from_end, segment_end, store_window, size)
 
     @device
-    def windows(row):
-        forth(row, 2 * row.n)
-        back(row, 2 * row.n)
+    def sums_of_windows(row):
+        scan_before(row, 2 * row.n)
+        scan_after(row, 2 * row.n)
         cuda.syncthreads()
 
-    return windows
+    return sums_of_windows
 
 
 @functools.cache
-def along_ring(size):
-    """The `Relay` of rings for a block of `size` threads. Scratch: sums round twice, windows, windows of moments."""
-    windows, moments = windowing(size, False), windowing(size, True)
+def build(size):
+    """Return the `Sweeps` of rings for a block of `size` threads.
+
+    Scratch has sums round twice, window sums, and window sums of moments.
+    """
+    weights, moments = window_sums(size, False), window_sums(size, True)
 
     @device
-    def sums(x, sums, n, walk, inverse, slot):
+    def apply_kernel(x, sums, n, space, inverse_reg, scratch):
         for i in range(cuda.threadIdx.x, n, size):
-            put(sums, i, seed(x, i))
+            store(sums, i, log_weight(x, i))
         cuda.syncthreads()
         for side in range(2):
-            row = Row(x, n, walk, inverse, slot, slot + 16 * n, side)
-            windows(row)
+            row = Row(x, n, space, inverse_reg, scratch, scratch + 16 * n, side)
+            weights(row)
             for i in range(cuda.threadIdx.x, n, size):
-                place = bin_of(row, i)
-                arriving = number(row.out, i) + position(row, i) * inverse
-                put(sums, place, plus(number(sums, place), arriving))
+                j = bin_of(row, i)
+                arriving = load(row.out, i) + position(row, i) * inverse_reg
+                store(sums, j, logsumexp(load(sums, j), arriving))
             cuda.syncthreads()
 
     @device
-    def cost(x, y, sums, n, walk, inverse, slot):
-        found = 0.0
+    def transport_cost(x, y, sums, n, space, inverse_reg, scratch):
+        cost = 0.0
         for side in range(2):
-            row = Row(y, n, walk, inverse, slot, slot + 16 * n, side)
-            moved = Row(y, n, walk, inverse, slot, slot + 24 * n, side)
-            windows(row)
-            moments(moved)
+            row = Row(y, n, space, inverse_reg, scratch, scratch + 16 * n, side)
+            moment_row = Row(y, n, space, inverse_reg, scratch, scratch + 24 * n, side)
+            weights(row)
+            moments(moment_row)
             for i in range(cuda.threadIdx.x, n, size):
-                at = position(row, i)
-                own = seed(x, bin_of(row, i)) + at * inverse
-                whole = growth(own + number(moved.out, i)) - at * growth(own + number(row.out, i))
-                found = intrinsics.plus(found, whole)
+                p = position(row, i)
+                own = log_weight(x, bin_of(row, i)) + p * inverse_reg
+                share = clamped_exp(own + load(moment_row.out, i)) - p * clamped_exp(own + load(row.out, i))
+                cost = intrinsics.plus(cost, share)
             cuda.syncthreads()
-        return found
+        return cost
 
-    return Relay(sums=sums, cost=cost)
+    return Sweeps(apply_kernel=apply_kernel, transport_cost=transport_cost)

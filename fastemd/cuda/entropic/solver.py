@@ -1,9 +1,9 @@
-"""Sinkhorn's loop on a device: a launch takes each row a number of iterations further, until it has converged.
+"""Sinkhorn's iteration on a device: a launch takes each row some iterations further, until it has converged.
 
-A block has a few rows (`fastemd.cuda.entropic.matrix`; one, on a space). An iteration is a half step for b and one for a: sums
-over the other side's bins, then new potentials from them. Before the step for a it is known how far the plan's
-marginals are off, by which the row's pace is set (`fastemd.formulas.over_relaxation`), and whether it is done. Rows that have converged
-stay as they are; a block without other rows leaves at once. All state lies in device memory between launches.
+A block has a few rows (`fastemd.cuda.entropic.matrix`; one, on a space). An iteration is a half step for b and one for
+a: sums over the other side's bins, then new potentials. Before the step for a, the marginal error of the plan is known;
+it decides whether the row has converged, and sets its over-relaxation (`fastemd.formulas.over_relaxation`). Rows that
+have converged stay as they are; a block of such rows returns at once. All state is in device memory between launches.
 """
 
 import functools
@@ -12,183 +12,215 @@ import math
 from ...formulas import over_relaxation
 from ..primitives import intrinsics
 from ..primitives.intrinsics import cuda, device, types
-from ..primitives.memory import DOUBLE
-from ..primitives.thread_group import team
-from . import matrix, ring, walks
-from .logsumexp import growth, logarithm
-from .state import BEFORE, BEGIN, CARRIED, COUNT, ERROR, LEAD, LIMIT, MOST, OMEGA, SPEED, WINDOW, at, note, told
+from ..primitives.thread_group import thread_group
+from . import chain, matrix, ring, tree
+from .logsumexp import clamped_exp, logarithm
+from .state import (
+    COUNT,
+    ERROR,
+    ERROR_LIMIT,
+    LARGEST_OMEGA,
+    LOG_RATIO,
+    OMEGA,
+    PLAN_MASS,
+    SPEED,
+    START_ERROR,
+    WINDOW,
+    WINDOW_START,
+    load,
+    load_field,
+    row_address,
+    store,
+    store_field,
+    weights_of,
+)
 
-GOES_ON, COLD, WARM = 0, 1, 2  # a launch that goes on; or the first, of potentials that are worth judging or not
+# A launch that continues a stage; or the first of a stage, whose potentials are zero, or worth validating.
+CONTINUE, COLD_START, WARM_START = 0, 1, 2
 
-RELAYS = {"chain": walks.along_chain, "tree": walks.along_tree, "ring": ring.along_ring}
+SPACES = {"chain": chain, "ring": ring, "tree": tree}
 
 adapt = device(over_relaxation.adapt)
 
 
-def sums_of(form, size):
-    """The `dense.Sums` of a form: those of `dense.of_matrix`, or a kind of space."""
-    return of_space(form, size) if form in RELAYS else matrix.of_matrix(form, size)
+def gibbs_kernel(form, size):
+    """Return the `matrix.GibbsKernel` of a form of a matrix, or of a kind of space."""
+    return of_space(form, size) if form in SPACES else matrix.build(form, size)
 
 
 def of_space(kind, size):
-    """The `dense.Sums` of a space, one row to a block: `ground` is its `walks.Walk`."""
-    relay = RELAYS[kind](size)
+    """Return the `matrix.GibbsKernel` of a space, one row to a block."""
+    sweeps = SPACES[kind].build(size)
 
     @device
-    def weights(row, side):
-        return at(side.log_mass, row, side.bins), at(side.pot, row, side.bins), 0.0
+    def log_sums(state, base, count, own, other, options, cost):
+        x, inverse_reg = weights_of(other, base), 1.0 / options.reg
+        sums, scratch = row_address(state.sums, base, state.width), row_address(state.scratch, base, state.slots)
+        sweeps.apply_kernel(x, sums, other.bins, cost, inverse_reg, scratch)
 
     @device
-    def half(room, base, count, own, other, law, ground):
-        sums, slot = at(room.sums, base, room.width), at(room.scratch, base, room.slots)
-        relay.sums(weights(base, other), sums, other.bins, ground, 1.0 / law.reg, slot)
+    def transport_cost(state, row, a, b, options, cost):
+        x, y, inverse_reg = weights_of(a, row), weights_of(b, row), 1.0 / options.reg
+        sums, scratch = row_address(state.sums, row, state.width), row_address(state.scratch, row, state.slots)
+        return sweeps.transport_cost(x, y, sums, a.bins, cost, inverse_reg, scratch)
 
-    @device
-    def cost(room, row, a, b, law, ground):
-        sums, slot = at(room.sums, row, room.width), at(room.scratch, row, room.slots)
-        return relay.cost(weights(row, a), weights(row, b), sums, a.bins, ground, 1.0 / law.reg, slot)
-
-    return matrix.Sums(rows=1, half=half, cost=cost)
+    return matrix.GibbsKernel(rows=1, log_sums=log_sums, transport_cost=transport_cost)
 
 
 def updates(size):
-    """The functions that measure a row's marginal, and that move its potentials; see `fastemd.cpu.entropic.kernels.update`."""
-    totals = team(size, 1).totals
+    """Return the functions that measure a row's marginal and update its potentials.
+
+    `fastemd.cpu.entropic.kernels.update` has the formulas. `offset` is added to ln of the sums: the log ratio
+    of the masses, less the smallest cost over reg.
+    """
+    totals = thread_group(size, 1).sum_four
 
     @device
-    def measure(room, row, own, ahead, damp, share):
-        sums, masses, pots = at(room.sums, row, room.width), at(own.mass, row, own.bins), at(own.pot, row, own.bins)
-        off = moved = 0.0
+    def measure(state, row, own, offset, damping, share):
+        sums = row_address(state.sums, row, state.width)
+        masses, potentials = row_address(own.mass, row, own.bins), row_address(own.potential, row, own.bins)
+        error = plan_mass = 0.0
         for i in range(cuda.threadIdx.x, own.bins, size):
-            f, part = DOUBLE.read(pots + 8 * i), DOUBLE.read(masses + 8 * i)
-            excess = DOUBLE.read(sums + 8 * i) + ahead + (1.0 + damp) * f  # ln of how many times too large it is
-            if damp > 0.0:
-                part *= growth(-damp * f)
-            off = intrinsics.plus(off, part * abs(growth(share * excess) - 1.0))
-            moved = intrinsics.plus(moved, part * growth(excess))
-        off, moved, _, _ = totals(off, moved, 0.0, 0.0)
-        return off, moved
+            f, mass = load(potentials, i), load(masses, i)
+            log_excess = load(sums, i) + offset + (1.0 + damping) * f  # ln of (marginal of the plan / wanted marginal)
+            if damping > 0.0:
+                mass *= clamped_exp(-damping * f)
+            error = intrinsics.plus(error, mass * abs(clamped_exp(share * log_excess) - 1.0))
+            plan_mass = intrinsics.plus(plan_mass, mass * clamped_exp(log_excess))
+        error, plan_mass, _, _ = totals(error, plan_mass, 0.0, 0.0)
+        return error, plan_mass
 
     @device
-    def move(room, row, own, ahead, damp, omega):
-        sums, logs, pots = at(room.sums, row, room.width), at(own.log_mass, row, own.bins), at(own.pot, row, own.bins)
+    def update(state, row, own, offset, damping, omega):
+        sums = row_address(state.sums, row, state.width)
+        log_masses, potentials = row_address(own.log_mass, row, own.bins), row_address(own.potential, row, own.bins)
         for i in range(cuda.threadIdx.x, own.bins, size):
-            f = DOUBLE.read(pots + 8 * i)
-            # An empty bin weighs nothing and is never judged; its potential is just what follows from the others.
-            step = 1.0 if DOUBLE.read(logs + 8 * i) == -math.inf else omega
-            excess = DOUBLE.read(sums + 8 * i) + ahead + (1.0 + damp) * f
-            DOUBLE.write(pots + 8 * i, f - step * (excess / (1.0 + damp)))
+            f = load(potentials, i)
+            # An empty bin adds nothing to the error: its potential just follows from the others'.
+            step = 1.0 if load(log_masses, i) == -math.inf else omega
+            log_excess = load(sums, i) + offset + (1.0 + damping) * f
+            store(potentials, i, f - step * (log_excess / (1.0 + damping)))
 
     @device
-    def level(row, a, b, ahead, damp):
-        """Move what both potentials have in common to where it is best; see `fastemd.cpu.entropic.solver`."""
-        reach_a = reach_b = 0.0
-        for i in range(cuda.threadIdx.x, a.bins, size):
-            place = 8 * (row * a.bins + i)
-            reach_a = intrinsics.plus(reach_a, DOUBLE.read(a.mass + place) * growth(-damp * DOUBLE.read(a.pot + place)))
-        for j in range(cuda.threadIdx.x, b.bins, size):
-            place = 8 * (row * b.bins + j)
-            reach_b = intrinsics.plus(reach_b, DOUBLE.read(b.mass + place) * growth(-damp * DOUBLE.read(b.pot + place)))
-        reach_a, reach_b, _, _ = totals(reach_a, reach_b, 0.0, 0.0)
-        shift = (logarithm(reach_a) - logarithm(reach_b) - 2.0 * ahead) / (2.0 * damp)
-        for i in range(cuda.threadIdx.x, a.bins, size):
-            place = a.pot + 8 * (row * a.bins + i)
-            DOUBLE.write(place, DOUBLE.read(place) + shift)
+    def damped_mass(row, side, damping):
+        mass = 0.0
+        for i in range(cuda.threadIdx.x, side.bins, size):
+            entry = row * side.bins + i
+            mass = intrinsics.plus(mass, load(side.mass, entry) * clamped_exp(-damping * load(side.potential, entry)))
+        return mass
 
-    return measure, move, level
+    @device
+    def translate(row, a, b, log_ratio, damping):
+        """Replace (f, g) by (f + c, g - c) with the optimal constant c; see `fastemd.cpu.entropic.solver`.
+
+        The step for b, which comes next, follows from f alone, so only f is stored.
+        """
+        mass_a, mass_b, _, _ = totals(damped_mass(row, a, damping), damped_mass(row, b, damping), 0.0, 0.0)
+        shift = (logarithm(mass_a) - logarithm(mass_b) - 2.0 * log_ratio) / (2.0 * damping)
+        for i in range(cuda.threadIdx.x, a.bins, size):
+            entry = row * a.bins + i
+            store(a.potential, entry, load(a.potential, entry) + shift)
+
+    return measure, update, translate
 
 
 @device
-def set_pace(room, row, count, error, omega):
-    """Write a row's over-relaxation after an iteration, and what it follows from."""
-    omega, begin, window, before, speed, limit, most = adapt(
-        count, error, omega, told(room, BEGIN, row), told(room, WINDOW, row), told(room, BEFORE, row),
-        told(room, SPEED, row), told(room, LIMIT, row), told(room, MOST, row),
-    )  # fmt: skip
-    note(room, OMEGA, row, omega)
-    note(room, BEGIN, row, begin)
-    note(room, WINDOW, row, window)
-    note(room, BEFORE, row, before)
-    note(room, SPEED, row, speed)
-    note(room, LIMIT, row, limit)
-    note(room, MOST, row, most)
+def adapt_omega(state, row, count, error, omega):
+    """Update a row's over-relaxation after an iteration."""
+    omega, start, window, start_error, speed, error_limit, largest_omega = adapt(
+        count,
+        error,
+        omega,
+        load_field(state, WINDOW_START, row),
+        load_field(state, WINDOW, row),
+        load_field(state, START_ERROR, row),
+        load_field(state, SPEED, row),
+        load_field(state, ERROR_LIMIT, row),
+        load_field(state, LARGEST_OMEGA, row),
+    )
+    store_field(state, OMEGA, row, omega)
+    store_field(state, WINDOW_START, row, start)
+    store_field(state, WINDOW, row, window)
+    store_field(state, START_ERROR, row, start_error)
+    store_field(state, SPEED, row, speed)
+    store_field(state, ERROR_LIMIT, row, error_limit)
+    store_field(state, LARGEST_OMEGA, row, largest_omega)
 
 
 @device
-def still_moving(room, base, count):
-    """Whether a row of a block has not converged."""
+def any_moving(state, base, count):
+    """Return whether a row of a block has not converged."""
     moving = False
     for r in range(count):
-        moving = moving or told(room, OMEGA, base + r) != 0.0
+        moving = moving or load_field(state, OMEGA, base + r) != 0.0
     return moving
 
 
-def stepping(size, same):
-    """The function that does the rest of a half step, once there are sums: measure, step, judge, set the pace."""
-    measure, move, level = updates(size)
+def half_step(size, same):
+    """Return the function that ends a half step: marginal error, convergence, potentials, over-relaxation."""
+    measure, update, translate = updates(size)
 
     @device
-    def conclude(room, row, law, error, carried, omega, count, done):
-        """Write what a row has come to after an iteration."""
-        note(room, CARRIED, row, carried)
-        if done:
-            note(room, OMEGA, row, 0.0)
+    def store_iteration(state, row, options, error, plan_mass, omega, count, converged):
+        store_field(state, PLAN_MASS, row, plan_mass)
+        if converged:
+            store_field(state, OMEGA, row, 0.0)
         else:
-            note(room, COUNT, row, count + 1.0)
-            if not same and law.damp == 0.0:
-                set_pace(room, row, count, error, omega)
+            store_field(state, COUNT, row, count + 1.0)
+            if not same and options.damping == 0.0:
+                adapt_omega(state, row, count, error, omega)
 
     @device
-    def step(room, row, own, a, b, law, for_a, omega):
-        count, lead = told(room, COUNT, row), told(room, LEAD, row)
-        ahead = (lead if for_a else -lead) - law.least
-        error = carried = 0.0
+    def step(state, row, own, a, b, options, for_a, omega):
+        count, log_ratio = load_field(state, COUNT, row), load_field(state, LOG_RATIO, row)
+        offset = (log_ratio if for_a else -log_ratio) - options.least_over_reg
+        error = plan_mass = 0.0
         if for_a or omega != 1.0:
-            error, carried = measure(room, row, own, ahead, law.damp, 1.0 if for_a else 1.0 - omega)
-        done = False
+            error, plan_mass = measure(state, row, own, offset, options.damping, 1.0 if for_a else 1.0 - omega)
+        converged = False
         if for_a:
-            # Of equal histograms under a symmetric cost either marginal is off by the same.
-            error = 2.0 * error if same else told(room, ERROR, row) + error
-            done = error <= law.tol or count >= law.most
-        move(room, row, own, ahead, law.damp, 0.0 if done else omega)
-        if for_a and law.damp > 0.0 and not done:
-            level(row, a, b, lead, law.damp)
+            # Under a symmetric cost, the two marginals of equal histograms have the same error.
+            error = 2.0 * error if same else load_field(state, ERROR, row) + error
+            converged = error <= options.tol or count >= options.max_iter
+        update(state, row, own, offset, options.damping, 0.0 if converged else omega)
+        if for_a and options.damping > 0.0 and not converged:
+            translate(row, a, b, log_ratio, options.damping)
         cuda.syncthreads()
         if cuda.threadIdx.x == 0:
-            note(room, ERROR, row, error)
+            store_field(state, ERROR, row, error)
             if for_a:
-                conclude(room, row, law, error, carried, omega, count, done)
+                store_iteration(state, row, options, error, plan_mass, omega, count, converged)
 
     return step
 
 
 @functools.cache
 def build(form, size, same):
-    """The kernel of a form for blocks of a size. `same`: of equal histograms, whose potentials are one.
+    """Return the kernel of a form for blocks of `size` threads. `same`: for equal histograms, which share a potential.
 
-    There is one half step in the code, for either side: two would take twice the registers.
+    The code has one half step for both sides: two would take twice the registers.
     """
-    sums = sums_of(form, size)
-    group, half, step = sums.rows, sums.half, stepping(size, same)
+    kernel, step = gibbs_kernel(form, size), half_step(size, same)
+    rows, log_sums = kernel.rows, kernel.log_sums
 
     @cuda.jit
-    def march(room, a, b, law, ground, steps, begins):
-        base = types.int64(cuda.blockIdx.x) * group
-        count = min(group, room.rows - base)
-        for turn in range(2 * steps):
+    def iterate(state, a, b, options, cost, iterations, start):
+        base = types.int64(cuda.blockIdx.x) * rows
+        count = min(rows, state.rows - base)
+        for turn in range(2 * iterations):
             for_a = turn & 1 == 1
             if not for_a:
-                if not still_moving(room, base, count):
+                if not any_moving(state, base, count):
                     break
-                if same or (turn == 0 and begins == COLD):
+                if same or (turn == 0 and start == COLD_START):
                     continue
             own, other = (a, b) if for_a else (b, a)
-            half(room, base, count, own, other, law, ground)
+            log_sums(state, base, count, own, other, options, cost)
             for r in range(count):
-                omega = told(room, OMEGA, base + r)
+                omega = load_field(state, OMEGA, base + r)
                 if omega != 0.0:
-                    judged_only = turn == 0 and begins == WARM
-                    step(room, base + r, own, a, b, law, for_a, 0.0 if judged_only else omega)
+                    only_measured = turn == 0 and start == WARM_START
+                    step(state, base + r, own, a, b, options, for_a, 0.0 if only_measured else omega)
             cuda.syncthreads()
 
-    return march
+    return iterate

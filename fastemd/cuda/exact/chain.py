@@ -1,17 +1,17 @@
 """The chain: flows are prefix sums of the differences.
 
-The flow over edge e is the sum of a - b through bin e. What stands behind the last bin is an edge of length 0, whose
-flow is the difference of the masses. The root is the last bin.
+The flow over edge e is the sum of a - b up to bin e. An edge of length 0 follows the last bin, whose flow is the
+difference of the masses. The root is the last bin.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ...formulas.edge import slope
-from ..primitives.intrinsics import Parts, device
-from . import path
-from .sweeps import Room, Stages
+from ..primitives.intrinsics import device
+from .path import interleaved, path_functions
+from .sweeps import Sweeps, TileSweeps
 
 COLUMNS = 16
 
@@ -22,28 +22,21 @@ class Layout(NamedTuple):
     lengths: int
 
 
-def items(arrays, n):
-    """How many columns a team goes through, and how many slots of scratch it needs."""
+def sizes(arrays, n):
+    """Return how many columns a row has, and how many slots of scratch it needs."""
     return n, 0
 
 
-def prepare(arrays, n, team):
+def prepare(arrays, n, group):
     """Return the arrays of the `Layout`, and the numbers that follow them in it."""
     length = np.zeros(n)
     length[: n - 1] = arrays.length
-    return (path.interleaved(length, team, 0.0),), ()
+    return (interleaved(length, group, 0.0),), ()
 
 
-class Tile(Parts):
-    """What is done to a tile of a chain: `flows` as `path` wants them, and the `Path`."""
-
-    flows: Any
-    along: Any
-
-
-def tile_of(source, team):
-    """The `Tile` of a source and a team."""
-    count = team.columns
+def functions(loader, group):
+    """The function that stores the flows of a tile in phi, and the `PathFunctions` of it."""
+    count = group.columns
 
     @device
     def slope_of(row, state, phi, length):
@@ -51,93 +44,93 @@ def tile_of(source, team):
 
     @device
     def flows(row, state, first, carry, phi):
-        mass = source.own(row.source, first + count * team.member(), row.n, phi)
+        mass = loader.load_tile(row.inputs, first + count * group.rank(), row.n, phi)
         for k in range(1, count):
             phi[k] += phi[k - 1]
-        before, whole = team.scan(phi[count - 1])
+        before, total = group.scan(phi[count - 1])
         before += carry
         for k in range(count):
             phi[k] += before
-        return carry + whole, mass
+        return carry + total, mass
 
-    return Tile(flows=flows, along=path.path(team, flows, slope_of))
+    return flows, path_functions(group, flows, slope_of)
 
 
-def room(source, team, scratch):
-    """The sweeps of a chain; see `fastemd.cuda.exact.sweeps`."""
-    tile, on = team.tile, tile_of(source, team)
-    along = on.along
+def sweeps(loader, group, scratch):
+    """The `Sweeps` of a chain."""
+    tile = group.tile
+    flows, path = functions(loader, group)
 
     @device
     def value(row, phi):
         total = balance = mass = 0.0
         for first in range(0, row.n, tile):
-            balance, met = on.flows(row, 0.0, first, balance, phi)
-            paid, _, _ = along.tally(row, 0.0, first, phi)
-            total += team.total(paid)
-            mass += team.total(met)
+            balance, tile_mass = flows(row, 0.0, first, balance, phi)
+            costs, _, _ = path.sums(row, 0.0, first, phi)
+            total += group.sum(costs)
+            mass += group.sum(tile_mass)
         return total, (balance, mass), 0.0
 
     @device
     def potential(row, phi):
-        total = balance = mass = drop = lowered = 0.0
+        total = balance = mass = slope_sum = potential_sum = 0.0
         for first in range(0, row.n, tile):
-            balance, met = on.flows(row, 0.0, first, balance, phi)
-            paid, steps, potentials = along.tally(row, 0.0, first, phi)
-            paid, met, steps, potentials = team.totals(paid, met, steps, potentials)
-            total, mass, drop, lowered = total + paid, mass + met, drop + steps, lowered + potentials
+            balance, tile_mass = flows(row, 0.0, first, balance, phi)
+            costs, slopes, potentials = path.sums(row, 0.0, first, phi)
+            costs, tile_mass, slopes, potentials = group.sum_four(costs, tile_mass, slopes, potentials)
+            total, mass = total + costs, mass + tile_mass
+            slope_sum, potential_sum = slope_sum + slopes, potential_sum + potentials
         if row.n <= tile:
-            along.turn(row, 0.0, 0, 0.0, phi)
-        return total, (balance, mass), 0.0, lowered / row.n, drop
+            path.to_potentials(row, 0.0, 0, 0.0, phi)
+        return total, (balance, mass), 0.0, potential_sum / row.n, slope_sum
 
-    return Room(value=value, potential=potential, visiting=along.visiting, listing=along.listing)
+    return Sweeps(value=value, potential=potential, potentials_to=path.potentials_to, flows_to=path.flows_to)
 
 
-def stages(source, team, scratch):
-    """What is done to a chain by many blocks; see `fastemd.cuda.exact.sweeps`."""
-    on = tile_of(source, team)
-    along = on.along
+def tile_sweeps(loader, group, scratch):
+    """The `TileSweeps` of a chain."""
+    flows, path = functions(loader, group)
 
     @device
-    def measure(row, first, phi):
-        balance, met = on.flows(row, 0.0, first, 0.0, phi)
-        return balance, met, -1.0
+    def aggregate(row, first, phi):
+        balance, mass = flows(row, 0.0, first, 0.0, phi)
+        return balance, mass, -1.0
 
     @device
     def value(row, first, carry, phi):
-        on.flows(row, 0.0, first, carry.balance, phi)
-        return along.tally(row, 0.0, first, phi)[0]
+        flows(row, 0.0, first, carry.balance, phi)
+        return path.sums(row, 0.0, first, phi)[0]
 
     @device
     def potential(row, first, carry, phi):
-        on.flows(row, 0.0, first, carry.balance, phi)
-        paid, steps, potentials = along.tally(row, 0.0, first, phi)
-        return paid, steps, potentials, along.turn(row, 0.0, first, 0.0, phi)
+        flows(row, 0.0, first, carry.balance, phi)
+        costs, slopes, potentials = path.sums(row, 0.0, first, phi)
+        return costs, slopes, potentials, path.to_potentials(row, 0.0, first, 0.0, phi)
 
-    def visiting(consume):
-        pass_by = along.passing(consume)
+    def potentials_to(consumer):
+        visit_tile = path.tile_potentials_to(consumer)
 
         @device
-        def visit(row, o, first, carry, phi):
-            return pass_by(row, 0.0, o, first, carry.balance, carry.drop, phi)[0]
+        def visit(row, output, first, carry, phi):
+            return visit_tile(row, 0.0, output, first, carry.balance, carry.slope_sum, phi)[0]
 
         return visit
 
-    def listing(emit):
-        note = along.noting(emit)
+    def flows_to(consumer):
+        visit_tile = path.tile_flows_to(consumer)
 
         @device
-        def edges(row, o, first, carry, phi):
-            note(row, 0.0, o, first, carry.balance, phi)
+        def visit(row, output, first, carry, phi):
+            visit_tile(row, 0.0, output, first, carry.balance, phi)
 
-        return edges
+        return visit
 
-    return Stages(
-        measure=measure,
-        opening=None,
+    return TileSweeps(
+        aggregate=aggregate,
+        store_openings=None,
         value=value,
         potential=potential,
-        lifting=None,
-        visiting=visiting,
-        listing=listing,
+        slope_sum=None,
+        potentials_to=potentials_to,
+        flows_to=flows_to,
     )

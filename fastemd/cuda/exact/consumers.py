@@ -1,87 +1,88 @@
-"""Takers: what becomes of the potentials and flows that a row's sweep comes by; see `fastemd.cuda.exact.sweeps`."""
+"""Consumers of the potentials and flows of a row (`fastemd.cuda.exact.sweeps.Consumer`)."""
 
 from ...formulas.edge import cost
 from ..primitives import intrinsics
 from ..primitives.intrinsics import cuda, device, types
 from . import differences
-from .sweeps import Taker
+from .sweeps import Consumer
 
 
-def writing(form, count):
-    """What writes (f - shift) * factor, for o = (row, step, columns, shift, factor)."""
-    out = differences.columns(form, count)
+def store_potentials(form, count):
+    """The consumer that stores (f - shift) * factor; output = (row, step, columns, shift, factor)."""
+    columns = differences.columns(form, count)
 
     @device
-    def own(row, o, j, f):
+    def consume_tile(row, output, j, f):
         for k in range(count):
-            f[k] = (f[k] - o[3]) * o[4]
-        out.put_own(o[0], o[1], j, o[2], f)
+            f[k] = (f[k] - output[3]) * output[4]
+        columns.store_tile(output[0], output[1], j, output[2], f)
         return 0.0
 
     @device
-    def one(row, o, i, f):
-        out.put_one(o[0], o[1], i, o[2], (f - o[3]) * o[4])
+    def consume_one(row, output, j, f):
+        columns.store_one(output[0], output[1], j, output[2], (f - output[3]) * output[4])
         return 0.0
 
-    return Taker(own=own, one=one, summed=False)
+    return Consumer(consume_tile=consume_tile, consume_one=consume_one, summed=False)
 
 
-def writing_logits(form, source, count):
-    """What writes p * (f - shift), with o as for `writing`."""
-    out = differences.columns(form, count)
+def store_logits_gradient(form, loader, count):
+    """The consumer that stores p * (f - shift); output as for `store_potentials`."""
+    columns = differences.columns(form, count)
 
     @device
-    def own(row, o, j, f):
+    def consume_tile(row, output, j, f):
         p = cuda.local.array(count, types.float64)
-        source.share(row.source, j, row.n, p)
+        loader.load_weights_tile(row.inputs, j, row.n, p)
         for k in range(count):
-            f[k] = p[k] * (f[k] - o[3])
-        out.put_own(o[0], o[1], j, o[2], f)
+            f[k] = p[k] * (f[k] - output[3])
+        columns.store_tile(output[0], output[1], j, output[2], f)
         return 0.0
 
     @device
-    def one(row, o, i, f):
-        out.put_one(o[0], o[1], i, o[2], source.share_one(row.source, i, row.n) * (f - o[3]))
+    def consume_one(row, output, j, f):
+        p = loader.load_weight(row.inputs, j, row.n)
+        columns.store_one(output[0], output[1], j, output[2], p * (f - output[3]))
         return 0.0
 
-    return Taker(own=own, one=one, summed=False)
+    return Consumer(consume_tile=consume_tile, consume_one=consume_one, summed=False)
 
 
-def expecting(source, count):
-    """What adds up the potential over the mass of a histogram."""
+def expected_potential(loader, count):
+    """The consumer that sums the potential, weighted by the mass of a histogram."""
 
     @device
-    def own(row, o, j, f):
+    def consume_tile(row, output, j, f):
         p = cuda.local.array(count, types.float64)
-        source.share(row.source, j, row.n, p)
-        found = 0.0
+        loader.load_weights_tile(row.inputs, j, row.n, p)
+        total = 0.0
         for k in range(count):
-            found = intrinsics.plus(found, p[k] * f[k])
-        return found
+            total = intrinsics.plus(total, p[k] * f[k])
+        return total
 
     @device
-    def one(row, o, i, f):
-        return source.share_one(row.source, i, row.n) * f
+    def consume_one(row, output, j, f):
+        return loader.load_weight(row.inputs, j, row.n) * f
 
-    return Taker(own=own, one=one, summed=True)
+    return Consumer(consume_tile=consume_tile, consume_one=consume_one, summed=True)
 
 
-def listing(form, of_lengths, count):
-    """What writes flows, or what each would cost on an edge of length 1, for o = (row, step, edges, verdict)."""
-    out = differences.columns(form, count)
-
-    @device
-    def entry(row, o, phi):
-        return intrinsics.plus(cost(phi, 1.0, row.rho) if of_lengths else phi, o[3])
+def store_flows(form, of_lengths, count):
+    """The consumer that stores flows, or their costs on edges of length 1; output = (row, step, edges, status)."""
+    columns = differences.columns(form, count)
 
     @device
-    def own(row, o, e, phi):
+    def entry(row, output, phi):
+        return intrinsics.plus(cost(phi, 1.0, row.rho) if of_lengths else phi, output[3])
+
+    @device
+    def consume_tile(row, output, e, phi):
         for k in range(count):
-            phi[k] = entry(row, o, phi[k])
-        out.put_own(o[0], o[1], e, o[2], phi)
+            phi[k] = entry(row, output, phi[k])
+        columns.store_tile(output[0], output[1], e, output[2], phi)
 
     @device
-    def one(row, o, e, phi):
-        out.put_one(o[0], o[1], e, o[2], entry(row, o, phi))
+    def consume_one(row, output, e, phi):
+        columns.store_one(output[0], output[1], e, output[2], entry(row, output, phi))
 
-    return Taker(own=own, one=one, summed=False)
+    return Consumer(consume_tile=consume_tile, consume_one=consume_one, summed=False)

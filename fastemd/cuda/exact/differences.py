@@ -1,294 +1,294 @@
-"""Where a sweep's differences come from: two rows of histograms, or the softmax of logits against a target.
-
-A kernel hands a *source* the tuple `s` that describes one row, and a thread asks it for its own columns, `count`
-neighbours from j on, or for one. A source is made for the dtypes at hand, and gives
-
-    own(s, j, n, d)     put the differences of the thread's columns into d; return the mass met
-    one(s, j, n)        the difference at column j, and the mass met
-    share(s, j, n, d)   the mass at the thread's columns, into d
-    share_one(s, j, n)  the mass at column j
-
-Columns from n on hold nothing. The mass met is that of the first histogram (of the target, for logits), NaN where a
-number is negative or none. `share` is that of the histogram over which a gradient takes its mean.
-"""
+"""Loaders of the differences a - b of a row: two histograms, or the softmax of logits and a target."""
 
 import math
 from typing import Any
 
+from ...formulas.mass import SMALLEST_MASS
 from ..primitives import intrinsics
-from ..primitives.intrinsics import FOUR, Parts, cuda, device, types
+from ..primitives.intrinsics import VECTOR, DeviceFunctions, cuda, device, types
 
 
-class Source(Parts):
-    """How the differences of a row are had; see above."""
+class Loader(DeviceFunctions):
+    """The loads of a row's differences; `inputs` describes the row, and a thread's columns begin at j.
 
-    own: Any
-    one: Any
-    share: Any
-    share_one: Any
+    load_tile(inputs, j, n, d)          store the differences of the thread's columns in d; return their mass
+    load_one(inputs, j, n)              the difference and the mass of column j
+    load_weights_tile(inputs, j, n, p)  store the weights of the thread's columns in p
+    load_weight(inputs, j, n)           the weight of column j
+
+    Columns from n on are 0. The mass is that of the first histogram (of logits: of the target), NaN where an entry is
+    negative or NaN. Weights are the masses over which a gradient takes its mean.
+    """
+
+    load_tile: Any
+    load_one: Any
+    load_weights_tile: Any
+    load_weight: Any
 
 
-class Columns(Parts):
-    """How the columns of a row are read and written: a thread's own, or one."""
+class Columns(DeviceFunctions):
+    """The loads and stores of a row's columns; a row is an address and the step between columns, in bytes.
 
-    own: Any
-    one: Any
-    put_own: Any
-    put_one: Any
+    load_one(row, step, j, n)       column j, 0 from n on
+    load_tile(row, step, j, n, x)   a thread's columns, from j on
+    store_one(row, step, j, n, x)   nothing is stored from column n on
+    store_tile(row, step, j, n, x)
+    """
+
+    load_one: Any
+    load_tile: Any
+    store_one: Any
+    store_tile: Any
 
 
 def columns(form, count):
-    """The `Columns` of rows of a `Format`, where a thread has `count` of them, which is a multiple of four.
-
-    A row is an address and the step from column to column, in bytes.
-    """
-    size, wide, read, read_four = form.size, form.wide, form.read, form.read_four
-    write, write_four = form.write, form.write_four
+    """The `Columns` of rows of a `Format`, where a thread has `count` columns, a multiple of `VECTOR`."""
+    size, alignment = form.size, form.alignment
+    load, load_four, store, store_four = form.load, form.load_four, form.store, form.store_four
 
     @device
-    def one(row, step, j, n):
+    def load_one(row, step, j, n):
         if j < n:
-            return read(row + j * step)
+            return load(row + j * step)
         return 0.0
 
     @device
-    def own(row, step, j, n, x):
-        here = row + j * step
-        whole = step == size and here % wide == 0
-        for k in range(0, count, FOUR):
-            if whole and j + k + FOUR <= n:
-                x[k], x[k + 1], x[k + 2], x[k + 3] = read_four(here + k * size)
+    def load_tile(row, step, j, n, x):
+        address = row + j * step
+        aligned = step == size and address % alignment == 0
+        for k in range(0, count, VECTOR):
+            if aligned and j + k + VECTOR <= n:
+                x[k], x[k + 1], x[k + 2], x[k + 3] = load_four(address + k * size)
             else:
-                for i in range(k, k + FOUR):
-                    x[i] = one(row, step, j + i, n)
+                for i in range(k, k + VECTOR):
+                    x[i] = load_one(row, step, j + i, n)
 
     @device
-    def put_one(row, step, j, n, x):
+    def store_one(row, step, j, n, x):
         if j < n:
-            write(row + j * step, x)
+            store(row + j * step, x)
 
     @device
-    def put_own(row, step, j, n, x):
-        here = row + j * step
-        whole = step == size and here % wide == 0
-        for k in range(0, count, FOUR):
-            if whole and j + k + FOUR <= n:
-                write_four(here + k * size, x[k], x[k + 1], x[k + 2], x[k + 3])
+    def store_tile(row, step, j, n, x):
+        address = row + j * step
+        aligned = step == size and address % alignment == 0
+        for k in range(0, count, VECTOR):
+            if aligned and j + k + VECTOR <= n:
+                store_four(address + k * size, x[k], x[k + 1], x[k + 2], x[k + 3])
             else:
-                for i in range(k, k + FOUR):
-                    put_one(row, step, j + i, n, x[i])
+                for i in range(k, k + VECTOR):
+                    store_one(row, step, j + i, n, x[i])
 
-    return Columns(own=own, one=one, put_own=put_own, put_one=put_one)
+    return Columns(load_one=load_one, load_tile=load_tile, store_one=store_one, store_tile=store_tile)
 
 
 @device
-def _met(a, b):
-    """The mass a, NaN where a or b is no mass."""
+def _checked_mass(a, b):
+    """The mass a; NaN where a or b is negative or NaN."""
     return a if a >= 0.0 and b >= 0.0 else math.nan
 
 
-def pair(a_form, b_form, normalized, over_b, count):
-    """The source of two rows: s = (row a, step, row b, step, 1 / mass of a, of b).
+def histograms_loader(a_form, b_form, normalized, weights_of_b, count):
+    """The `Loader` of two histograms: inputs = (row a, step, row b, step, 1 / mass of a, 1 / mass of b).
 
-    The factors count where `normalized` says so, a flag for each. `over_b`: whether `share` is that of b.
+    `normalized` says of either whether it is multiplied by its factor; weights are those of a, or of b under
+    `weights_of_b`.
     """
     a_columns, b_columns = columns(a_form, count), columns(b_form, count)
     a_normalized, b_normalized = normalized
 
     @device
-    def weighed(s, a, b):
+    def difference(inputs, a, b):
         if a_normalized:
-            a *= s[4]
+            a *= inputs[4]
         if b_normalized:
-            b *= s[5]
+            b *= inputs[5]
         return intrinsics.plus(a, -b)
 
     @device
-    def own(s, j, n, d):
+    def load_tile(inputs, j, n, d):
         b = cuda.local.array(count, types.float64)
-        a_columns.own(s[0], s[1], j, n, d)
-        b_columns.own(s[2], s[3], j, n, b)
+        a_columns.load_tile(inputs[0], inputs[1], j, n, d)
+        b_columns.load_tile(inputs[2], inputs[3], j, n, b)
         mass = 0.0
         for k in range(count):
-            mass += _met(d[k], b[k])
-            d[k] = weighed(s, d[k], b[k])
+            mass += _checked_mass(d[k], b[k])
+            d[k] = difference(inputs, d[k], b[k])
         return mass
 
     @device
-    def one(s, j, n):
-        a = a_columns.one(s[0], s[1], j, n)
-        b = b_columns.one(s[2], s[3], j, n)
-        return weighed(s, a, b), _met(a, b)
+    def load_one(inputs, j, n):
+        a = a_columns.load_one(inputs[0], inputs[1], j, n)
+        b = b_columns.load_one(inputs[2], inputs[3], j, n)
+        return difference(inputs, a, b), _checked_mass(a, b)
 
     @device
-    def share_one(s, j, n):
-        if over_b:
-            return b_columns.one(s[2], s[3], j, n) * s[5]
-        return a_columns.one(s[0], s[1], j, n) * s[4]
+    def load_weight(inputs, j, n):
+        if weights_of_b:
+            return b_columns.load_one(inputs[2], inputs[3], j, n) * inputs[5]
+        return a_columns.load_one(inputs[0], inputs[1], j, n) * inputs[4]
 
     @device
-    def share(s, j, n, d):
+    def load_weights_tile(inputs, j, n, p):
         for k in range(count):
-            d[k] = share_one(s, j + k, n)
+            p[k] = load_weight(inputs, j + k, n)
 
-    return Source(own=own, one=one, share=share, share_one=share_one)
+    return Loader(load_tile=load_tile, load_one=load_one, load_weights_tile=load_weights_tile, load_weight=load_weight)
 
 
-def softmax(z_form, target_form, classes, normalized, team):
-    """The source of p = softmax(z) less a target.
+def logits_loader(z_form, target_form, classes, normalized, group):
+    """The `Loader` of p = softmax(z) less a target.
 
-    s = (row z, step, row of the target or the class, step, 1 / mass of the target, largest logit, what makes the
-    exponentials sum to 1, numbers that a thread keeps, one for each of its columns). Where a row is no longer than a
-    tile, what is kept are the exponentials of its own columns, so that they are computed once.
+    inputs = (row z, step, row of the target or class, step, 1 / mass of the target, largest logit, 1 / sum of the
+    exponentials, exponentials of a thread's columns). A row of one tile computes its exponentials once, and keeps them
+    there.
     """
-    count, tile = team.columns, team.tile
+    count, tile = group.columns, group.tile
     z_columns = columns(z_form, count)
     target_columns = None if classes else columns(target_form, count)
-    keep = keeping(z_form, count)
+    exponentials_of = tile_exponentials(z_form, count)
 
     @device
-    def target_one(s, j, n):
+    def target_one(inputs, j, n):
         if classes:
-            return 1.0 if j == s[2] else 0.0
-        x = target_columns.one(s[2], s[3], j, n)
+            return 1.0 if j == inputs[2] else 0.0
+        x = target_columns.load_one(inputs[2], inputs[3], j, n)
         if normalized:
-            x *= s[4]
+            x *= inputs[4]
         return x
 
     @device
-    def target_own(s, j, n, x):
+    def target_tile(inputs, j, n, x):
         if classes:
             for k in range(count):
-                x[k] = 1.0 if j + k == s[2] else 0.0
+                x[k] = 1.0 if j + k == inputs[2] else 0.0
         else:
-            target_columns.own(s[2], s[3], j, n, x)
+            target_columns.load_tile(inputs[2], inputs[3], j, n, x)
             if normalized:
                 for k in range(count):
-                    x[k] *= s[4]
+                    x[k] *= inputs[4]
 
     @device
-    def chance(s, j, n):
-        if j < n:
-            return math.exp(z_columns.one(s[0], s[1], j, n) - s[5])
-        return 0.0
-
-    @device
-    def own(s, j, n, d):
-        kept = s[7]
+    def load_exponentials(inputs, j, n):
         if n > tile:
-            keep(s[0], s[1], j, n, s[5], kept)
-        target_own(s, j, n, d)
+            exponentials_of(inputs[0], inputs[1], j, n, inputs[5], inputs[7])
+
+    @device
+    def load_tile(inputs, j, n, d):
+        exponentials = inputs[7]
+        load_exponentials(inputs, j, n)
+        target_tile(inputs, j, n, d)
         mass = 0.0
         for k in range(count):
-            mass = intrinsics.plus(mass, _met(d[k], d[k]))
-            d[k] = intrinsics.plus(kept[k] * s[6], -d[k])
+            mass = intrinsics.plus(mass, _checked_mass(d[k], d[k]))
+            d[k] = intrinsics.plus(exponentials[k] * inputs[6], -d[k])
         return mass
 
     @device
-    def one(s, j, n):
-        x = target_one(s, j, n)
-        return intrinsics.plus(chance(s, j, n) * s[6], -x), _met(x, x)
+    def load_weight(inputs, j, n):
+        exponential = 0.0
+        if j < n:
+            exponential = math.exp(z_columns.load_one(inputs[0], inputs[1], j, n) - inputs[5])
+        return exponential * inputs[6]
 
     @device
-    def share(s, j, n, d):
-        kept = s[7]
-        if n > tile:
-            keep(s[0], s[1], j, n, s[5], kept)
+    def load_one(inputs, j, n):
+        x = target_one(inputs, j, n)
+        return intrinsics.plus(load_weight(inputs, j, n), -x), _checked_mass(x, x)
+
+    @device
+    def load_weights_tile(inputs, j, n, p):
+        exponentials = inputs[7]
+        load_exponentials(inputs, j, n)
         for k in range(count):
-            d[k] = kept[k] * s[6]
+            p[k] = exponentials[k] * inputs[6]
 
-    @device
-    def share_one(s, j, n):
-        return chance(s, j, n) * s[6]
-
-    return Source(own=own, one=one, share=share, share_one=share_one)
+    return Loader(load_tile=load_tile, load_one=load_one, load_weights_tile=load_weights_tile, load_weight=load_weight)
 
 
-def keeping(z_form, count):
-    """The function that leaves the exponentials of a thread's logits less the largest in `kept`; returns their sum."""
+def tile_exponentials(z_form, count):
+    """The function that stores exp(logit - top) of a thread's columns in `exponentials`, and returns their sum."""
     z_columns = columns(z_form, count)
 
     @device
-    def keep(row, step, j, n, top, kept):
-        z_columns.own(row, step, j, n, kept)
+    def exponentials_of(row, step, j, n, top, exponentials):
+        z_columns.load_tile(row, step, j, n, exponentials)
         total = 0.0
         for k in range(count):
-            kept[k] = math.exp(kept[k] - top) if j + k < n else 0.0
-            total = intrinsics.plus(total, kept[k])
+            exponentials[k] = math.exp(exponentials[k] - top) if j + k < n else 0.0
+            total = intrinsics.plus(total, exponentials[k])
         return total
 
-    return keep
+    return exponentials_of
 
 
-def topping(form, count):
-    """The function that returns the largest of a thread's logits and `top`; x is left with the logits."""
-    read = columns(form, count)
+def tile_maximum(form, count):
+    """The function that returns the largest of `top` and a thread's logits, which it stores in x."""
+    logits = columns(form, count)
 
     @device
-    def highest(row, step, j, n, top, x):
-        read.own(row, step, j, n, x)
+    def maximum(row, step, j, n, top, x):
+        logits.load_tile(row, step, j, n, x)
         for k in range(count):
             if j + k < n and not x[k] <= top:
                 top = x[k]
         return top
 
-    return highest
+    return maximum
 
 
-def weighing(form, count):
-    """The function that returns the mass of a thread's columns; x is left with them."""
-    read = columns(form, count)
+def tile_mass(form, count):
+    """The function that returns the mass of a thread's columns, which it stores in x."""
+    masses = columns(form, count)
 
     @device
-    def weigh(row, step, j, n, x):
-        read.own(row, step, j, n, x)
+    def mass_of(row, step, j, n, x):
+        masses.load_tile(row, step, j, n, x)
         mass = 0.0
         for k in range(count):
-            mass += _met(x[k], x[k])
+            mass += _checked_mass(x[k], x[k])
         return mass
 
-    return weigh
+    return mass_of
 
 
 @device
-def factor_of(mass):
-    """1 / mass; NaN where that is no factor (a negative mass, none at all)."""
+def inverse_mass(mass):
+    """1 / mass; NaN where the row cannot be divided by it."""
     return 1.0 / mass if SMALLEST_MASS <= mass < math.inf else math.nan
 
 
-def scaling(form, team):
-    """The function of a row that gives the `factor_of` its mass."""
-    weigh = weighing(form, team.columns)
+def row_inverse_mass(form, group):
+    """The function that returns the `inverse_mass` of a row."""
+    mass_of = tile_mass(form, group.columns)
 
     @device
-    def factor(row, step, n, x):
+    def inverse_mass_of(row, step, n, x):
         mass = 0.0
-        for first in range(0, n, team.tile):
-            mass += team.total(weigh(row, step, first + team.columns * team.member(), n, x))
-        return factor_of(mass)
+        for first in range(0, n, group.tile):
+            mass += group.sum(mass_of(row, step, first + group.columns * group.rank(), n, x))
+        return inverse_mass(mass)
 
-    return factor
+    return inverse_mass_of
 
 
-def softmaxing(form, team):
-    """The function that returns the largest logit of a row, and what makes the exponentials less it sum to 1.
+def row_softmax(form, group):
+    """The function that returns the largest logit of a row, and 1 / sum of exp(logit - largest).
 
-    `kept` is left with the exponentials of the thread's own columns in the last tile.
+    It leaves the exponentials of the thread's columns of the last tile in `exponentials`.
     """
-    highest, keep = topping(form, team.columns), keeping(form, team.columns)
+    maximum, exponentials_of = tile_maximum(form, group.columns), tile_exponentials(form, group.columns)
 
     @device
-    def softmax(row, step, n, kept):
+    def softmax(row, step, n, exponentials):
         top = -math.inf
-        for first in range(0, n, team.tile):
-            top = highest(row, step, first + team.columns * team.member(), n, top, kept)
-        top = team.most(top)
-        whole = 0.0
-        for first in range(0, n, team.tile):
-            whole += team.total(keep(row, step, first + team.columns * team.member(), n, top, kept))
-        return top, 1.0 / whole
+        for first in range(0, n, group.tile):
+            top = maximum(row, step, first + group.columns * group.rank(), n, top, exponentials)
+        top = group.max(top)
+        total = 0.0
+        for first in range(0, n, group.tile):
+            j = first + group.columns * group.rank()
+            total += group.sum(exponentials_of(row, step, j, n, top, exponentials))
+        return top, 1.0 / total
 
     return softmax
-
-
-SMALLEST_MASS = 2.0**-1022

@@ -1,19 +1,18 @@
-"""The kernels: a team of threads for each row, one sweep of its room, a verdict on the row, and the answer written.
+"""The kernels with one thread group to a row: a sweep of the space, the row's status, the answers.
 
-None of them raises. A bad row (NaN, infinite or negative mass, masses that differ by more than `tolerance` times the
-larger) gets NaN as its value and all through its gradient.
+A kernel raises nothing. The value and the gradient of a bad row are NaN: one with NaN, infinite or negative mass, or
+with masses that differ by more than `tolerance` times the larger.
 
-All take the same arguments:
+All kernels take
 
-    rows, inner         how many rows there are, and how many of them lie evenly: row r is number r % inner in group
-                        r // inner
+    rows, inner         row r of a matrix is row r % inner of group r // inner
     n                   bins
-    x, y, out           a matrix each: the address, the steps from outer to outer and inner to inner row and from
-                        column to column, in bytes
-    values              the address of a vector, side by side
-    space               what the room's `prepare` made, addresses and numbers
+    m                   columns of `out`
+    x, y, out           matrices: the address, and the bytes between groups, between rows, and between columns
+    values              the address of a contiguous vector
+    space               the `Layout` of the space
     rho, tolerance
-    slots, workspace    the float64 slots that a row needs, and where they are if not in shared memory
+    slots, workspace    float64 slots of scratch of a row, and their address where they are in global memory
 """
 
 import functools
@@ -23,21 +22,25 @@ from typing import Any, NamedTuple
 from ...formulas.gradient import CENTRED, EXPECTED, WRT_A, WRT_B
 from ..primitives.dtypes import format_of
 from ..primitives.intrinsics import cuda, device, types
-from ..primitives.thread_group import MEETING
+from ..primitives.thread_group import REDUCTION_SLOTS
 from . import differences
-from .consumers import expecting, listing, writing, writing_logits
+from .consumers import expected_potential, store_flows, store_logits_gradient, store_potentials
 from .sweeps import Row
 
 
 class Case(NamedTuple):
     """What a kernel is compiled for.
 
-    `law` is rho where it is 1 or 2, else 0; `x`, `y` and `out` name dtypes; `normalized` says which of x and y are
-    divided by their mass; `flags` are those of the job (`baseline` and `wrt`, for a gradient).
+    kernel : "value", "gradient", "flow", "length_gradient" or "logits"
+    literal : rho where it is 1 or 2, else 0
+    x, y, out : names of dtypes
+    classes : whether y holds class indices
+    normalized : whether x, and whether y, is divided by its mass
+    flags : baseline and wrt of a gradient (`fastemd.formulas.gradient`), else empty
     """
 
     kernel: str
-    law: float
+    literal: float
     x: str
     y: str
     out: str
@@ -47,7 +50,7 @@ class Case(NamedTuple):
 
 
 @device
-def start_of(matrix, row, rows, inner):
+def matrix_row_address(matrix, row, rows, inner):
     """The address of a row of a matrix, or of an entry of a vector."""
     if inner >= rows:
         return matrix[0] + row * matrix[2]
@@ -55,175 +58,188 @@ def start_of(matrix, row, rows, inner):
     return matrix[0] + outer * matrix[1] + (row - outer * inner) * matrix[2]
 
 
-def opening(team, scratch):
-    """The function that returns a thread's row, how far it may write (0: not at all), and its team's slots.
+def row_of_group(group, scratch):
+    """The function that returns the number of a thread group's row, whether it is to be written, and its scratch.
 
-    Threads of a team beyond the last row go along with the last one, since others wait for them.
+    Groups beyond the last row compute the last one once more, since all threads of a block take part in its collective
+    operations.
     """
 
     @device
-    def open_row(start, rows, slots, workspace):
-        index = team.index()
-        row = start + index
-        live = row < rows
+    def assign(start, rows, slots, workspace):
+        group_id = group.group_id()
+        number = start + group_id
+        live = number < rows
         if not live:
-            row = rows - 1
+            number = rows - 1
         if scratch.shared:
-            slot = MEETING + types.int64(index) * slots
+            begin = REDUCTION_SLOTS + types.int64(group_id) * slots
         else:
-            slot = workspace + (types.int64(cuda.blockIdx.x) * team.teams() + index) * slots * 8
-        return row, live, slot
+            begin = workspace + (types.int64(cuda.blockIdx.x) * group.group_count() + group_id) * slots * 8
+        return number, live, begin
 
-    return open_row
+    return assign
 
 
-def judging(weighted):
-    """The function that returns 0 for a good row and NaN for a bad one."""
+def histograms_status(weighted):
+    """The function that returns the status of a row of histograms: 0, or NaN if it is bad."""
 
     @device
-    def judge(found, tolerance, weigh_x, weigh_y):
+    def row_status(masses, tolerance, inverse_x, inverse_y):
         if weighted:
-            return 0.0 if weigh_x + weigh_y < math.inf else math.nan
-        balance, mass = found
+            return 0.0 if inverse_x + inverse_y < math.inf else math.nan
+        balance, mass = masses
         other = mass - balance
         larger = mass if mass > other else other
         good = mass < math.inf and other < math.inf and abs(balance) <= tolerance * larger
         return 0.0 if good else math.nan
 
-    return judge
+    return row_status
 
 
-def judging_logits(classes):
-    """The function that returns 0 for a good row of logits, and NaN for a bad one; `aim` is its class, if any."""
+def logits_status(classes):
+    """The function that returns the status of a row of logits: 0, or NaN if it is bad; `target` is a class, if any."""
 
     @device
-    def judge(found, tolerance, aim, n):
+    def row_status(masses, tolerance, target, n):
         if classes:
-            return 0.0 if 0 <= aim < n else math.nan
-        balance, mass = found
+            return 0.0 if 0 <= target < n else math.nan
+        balance, mass = masses
         return 0.0 if abs(balance) <= tolerance and mass >= 0.0 else math.nan
 
-    return judge
+    return row_status
 
 
-def shifting(baseline, wrt):
-    """The functions that return what is taken off a potential, and what it is then multiplied by.
+def shift_and_factor(baseline, wrt):
+    """The functions that return what is subtracted from a potential, and its factor then.
 
-    An expected potential is known to the caller only, who replaces the shift.
+    Callers replace the shift where it is the expected potential.
     """
 
     @device
-    def shift(mean, drop):
-        return mean if baseline == CENTRED else -drop
+    def shift_of(mean, root_slopes):
+        return mean if baseline == CENTRED else -root_slopes
 
     @device
-    def factor(weigh_x, weigh_y):
+    def factor_of(inverse_x, inverse_y):
         if wrt == WRT_A:
-            return weigh_x
+            return inverse_x
         if wrt == WRT_B:
-            return -weigh_y
+            return -inverse_y
         return 1.0
 
-    return shift, factor
+    return shift_of, factor_of
 
 
 @functools.cache
-def build(case, room, team, scratch):
-    """The kernel of a case, for the rooms' module, the team of a row, and where its slots are."""
-    return {"value": of_pairs, "gradient": of_pairs, "flow": of_pairs, "length_gradient": of_pairs, "logits": logits}[
-        case.kernel
-    ](case, room, team, scratch)
+def build(case, module, group, scratch):
+    """The kernel of a case, for the module of a kind of space, the thread group of a row, and its scratch."""
+    return KERNELS[case.kernel](case, module, group, scratch)
 
 
-def of_pairs(case, room, team, scratch):
+def histograms(case, module, group, scratch):
     """EMD_rho of each pair of rows; and its gradient or potential, the flow, or the gradient for the lengths."""
-    form_x, form_y, out = format_of(case.x), format_of(case.y), format_of(case.out)
-    weighted, law, kernel_name, count = any(case.normalized), case.law, case.kernel, team.columns
+    format_x, format_y, format_out = format_of(case.x), format_of(case.y), format_of(case.out)
+    weighted, literal, count, sync = any(case.normalized), case.literal, group.columns, group.sync
     baseline, wrt = case.flags or (CENTRED, WRT_A)
-    source = differences.pair(form_x, form_y, case.normalized, wrt == WRT_B, count)
-    sweeps = room.room(source, team, scratch)
-    scale_x, scale_y = differences.scaling(form_x, team), differences.scaling(form_y, team)
-    open_row, judge = opening(team, scratch), judging(weighted)
-    write_value = out.write
-    visit = sweeps.visiting(writing(out, count))
-    expect = sweeps.visiting(expecting(source, count))
-    list_edges = sweeps.listing(listing(out, kernel_name == "length_gradient", count))
-    size = out.size
-    is_gradient, is_flow = kernel_name == "gradient", kernel_name in ("flow", "length_gradient")
+    loader = differences.histograms_loader(format_x, format_y, case.normalized, wrt == WRT_B, count)
+    sweeps = module.sweeps(loader, group, scratch)
+    inverse_mass_x = differences.row_inverse_mass(format_x, group)
+    inverse_mass_y = differences.row_inverse_mass(format_y, group)
+    assign, row_status = row_of_group(group, scratch), histograms_status(weighted)
+    potentials_to_out = sweeps.potentials_to(store_potentials(format_out, count))
+    expectation = sweeps.potentials_to(expected_potential(loader, count))
+    flows_to_out = sweeps.flows_to(store_flows(format_out, case.kernel == "length_gradient", count))
+    is_gradient, is_flow = case.kernel == "gradient", case.kernel in ("flow", "length_gradient")
     expected = baseline == EXPECTED
-    shift_of, factor_of = shifting(baseline, wrt)
-    meet = team.meet
+    shift_of, factor_of = shift_and_factor(baseline, wrt)
+    size, store = format_out.size, format_out.store
 
     @device
     def answer(row, out_row, step, columns, tolerance, phi):
-        weigh_x, weigh_y = row.source[4], row.source[5]
+        inverse_x, inverse_y = row.inputs[4], row.inputs[5]
         if is_gradient:
-            total, found, state, mean, drop = sweeps.potential(row, phi)
-            verdict = judge(found, tolerance, weigh_x, weigh_y)
-            shift = expect(row, state, 0.0, phi) if expected else shift_of(mean, drop)
-            visit(row, state, (out_row, step, columns, shift + verdict, factor_of(weigh_x, weigh_y)), phi)
-            return total + verdict
-        total, found, state = sweeps.value(row, phi)
-        verdict = judge(found, tolerance, weigh_x, weigh_y)
+            total, masses, state, mean, root_slopes = sweeps.potential(row, phi)
+            status = row_status(masses, tolerance, inverse_x, inverse_y)
+            shift = expectation(row, state, 0.0, phi) if expected else shift_of(mean, root_slopes)
+            output = (out_row, step, columns, shift + status, factor_of(inverse_x, inverse_y))
+            potentials_to_out(row, state, output, phi)
+            return total + status
+        total, masses, state = sweeps.value(row, phi)
+        status = row_status(masses, tolerance, inverse_x, inverse_y)
         if is_flow:
-            list_edges(row, state, (out_row, step, columns, verdict), phi)
-        return total + verdict
+            flows_to_out(row, state, (out_row, step, columns, status), phi)
+        return total + status
 
     @cuda.jit
     def kernel(rows, inner, n, m, x, y, values, out, space, rho, tolerance, slots, workspace):
         phi = cuda.local.array(count, types.float64)
-        exponent = law if law > 0.0 else rho
-        start = types.int64(cuda.blockIdx.x) * team.teams()
+        exponent = literal if literal > 0.0 else rho
+        start = types.int64(cuda.blockIdx.x) * group.group_count()
         while start < rows:
-            row, live, slot = open_row(start, rows, slots, workspace)
-            x_row, y_row = start_of(x, row, rows, inner), start_of(y, row, rows, inner)
-            weigh_x = weigh_y = 1.0
+            number, live, begin = assign(start, rows, slots, workspace)
+            x_row, y_row = matrix_row_address(x, number, rows, inner), matrix_row_address(y, number, rows, inner)
+            inverse_x = inverse_y = 1.0
             if weighted:
-                weigh_x, weigh_y = scale_x(x_row, x[3], n, phi), scale_y(y_row, y[3], n, phi)
-            here = Row((x_row, x[3], y_row, y[3], weigh_x, weigh_y), space, n, exponent, slot)
-            value = answer(here, start_of(out, row, rows, inner), out[3], m if live else 0, tolerance, phi)
-            if live and team.member() == 0:
-                write_value(values + row * size, value)
-            meet()
-            start += types.int64(cuda.gridDim.x) * team.teams()
+                inverse_x, inverse_y = inverse_mass_x(x_row, x[3], n, phi), inverse_mass_y(y_row, y[3], n, phi)
+            row = Row((x_row, x[3], y_row, y[3], inverse_x, inverse_y), space, n, exponent, begin)
+            value = answer(row, matrix_row_address(out, number, rows, inner), out[3], m if live else 0, tolerance, phi)
+            if live and group.rank() == 0:
+                store(values + number * size, value)
+            sync()
+            start += types.int64(cuda.gridDim.x) * group.group_count()
 
     return kernel
 
 
-def logits(case, room, team, scratch):
+def logits(case, module, group, scratch):
     """EMD_rho of the softmax of logits against a target, and its gradient p * (f - sum(p * f))."""
-    form_z, form_target, out = format_of(case.x), format_of(case.y), format_of(case.out)
-    classes, normalized, law, size, count = case.classes, case.normalized[1], case.law, out.size, team.columns
-    source = differences.softmax(form_z, form_target, classes, normalized, team)
-    sweeps = room.room(source, team, scratch)
-    open_row, softmax, judge = opening(team, scratch), differences.softmaxing(form_z, team), judging_logits(classes)
-    scale, read_class, write_value = differences.scaling(form_target, team), form_target.read, out.write
-    visit, expect = sweeps.visiting(writing_logits(out, source, count)), sweeps.visiting(expecting(source, count))
-    meet = team.meet
+    format_z, format_target, format_out = format_of(case.x), format_of(case.y), format_of(case.out)
+    classes, normalized, literal = case.classes, case.normalized[1], case.literal
+    count, sync = group.columns, group.sync
+    loader = differences.logits_loader(format_z, format_target, classes, normalized, group)
+    sweeps = module.sweeps(loader, group, scratch)
+    assign, row_status = row_of_group(group, scratch), logits_status(classes)
+    softmax = differences.row_softmax(format_z, group)
+    inverse_mass_of = differences.row_inverse_mass(format_target, group)
+    gradient_to_out = sweeps.potentials_to(store_logits_gradient(format_out, loader, count))
+    expectation = sweeps.potentials_to(expected_potential(loader, count))
+    load_class, size, store = format_target.load, format_out.size, format_out.store
 
     @cuda.jit
     def kernel(rows, inner, n, m, x, y, values, out, space, rho, tolerance, slots, workspace):
         phi = cuda.local.array(count, types.float64)
-        kept = cuda.local.array(count, types.float64)
-        exponent = law if law > 0.0 else rho
-        start = types.int64(cuda.blockIdx.x) * team.teams()
+        exponentials = cuda.local.array(count, types.float64)
+        exponent = literal if literal > 0.0 else rho
+        start = types.int64(cuda.blockIdx.x) * group.group_count()
         while start < rows:
-            row, live, slot = open_row(start, rows, slots, workspace)
-            z_row, aim = start_of(x, row, rows, inner), start_of(y, row, rows, inner)
-            weigh = 1.0
+            number, live, begin = assign(start, rows, slots, workspace)
+            z_row, target = matrix_row_address(x, number, rows, inner), matrix_row_address(y, number, rows, inner)
+            inverse_target = 1.0
             if classes:
-                aim = types.int64(read_class(aim))
+                target = types.int64(load_class(target))
             elif normalized:
-                weigh = scale(aim, y[3], n, phi)
-            top, whole = softmax(z_row, x[3], n, kept)
-            here = Row((z_row, x[3], aim, y[3], weigh, top, whole, kept), space, n, exponent, slot)
-            total, found, state, _, _ = sweeps.potential(here, phi)
-            verdict = judge(found, tolerance, aim, n)
-            shift = expect(here, state, 0.0, phi) + verdict
-            visit(here, state, (start_of(out, row, rows, inner), out[3], n if live else 0, shift), phi)
-            if live and team.member() == 0:
-                write_value(values + row * size, total + verdict)
-            meet()
-            start += types.int64(cuda.gridDim.x) * team.teams()
+                inverse_target = inverse_mass_of(target, y[3], n, phi)
+            top, inverse_sum = softmax(z_row, x[3], n, exponentials)
+            inputs = (z_row, x[3], target, y[3], inverse_target, top, inverse_sum, exponentials)
+            row = Row(inputs, space, n, exponent, begin)
+            total, masses, state, _, _ = sweeps.potential(row, phi)
+            status = row_status(masses, tolerance, target, n)
+            shift = expectation(row, state, 0.0, phi) + status
+            output = (matrix_row_address(out, number, rows, inner), out[3], n if live else 0, shift)
+            gradient_to_out(row, state, output, phi)
+            if live and group.rank() == 0:
+                store(values + number * size, total + status)
+            sync()
+            start += types.int64(cuda.gridDim.x) * group.group_count()
 
     return kernel
+
+
+KERNELS = {
+    "value": histograms,
+    "gradient": histograms,
+    "flow": histograms,
+    "length_gradient": histograms,
+    "logits": logits,
+}

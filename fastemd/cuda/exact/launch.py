@@ -1,4 +1,4 @@
-"""From the arrays of a problem to launches: which kernel, compiled for which types, launched how."""
+"""The launches of a problem: which kernels, compiled for which types, on which grids."""
 
 from __future__ import annotations
 
@@ -10,46 +10,64 @@ from ...arrays import device, driver
 from ...arrays.strides import device_rows, launches
 from ...problems import EMDProblem
 from ..primitives import intrinsics
-from ..primitives.memory import IN_MEMORY, SHARED
-from ..primitives.thread_group import MEETING, team
+from ..primitives.memory import GLOBAL, SHARED
+from ..primitives.thread_group import REDUCTION_SLOTS, thread_group
 from . import chain, kernels, multiblock, ring, tile_aggregates, tree
 
-ROOMS = {"chain": chain, "ring": ring, "tree": tree}
-BLOCK = 256  # threads of the largest team, and of a block of smaller ones
-POWERS = 8  # columns of a thread where rho needs a power: longer loops are not unrolled, and registers spill
-SHARED_BYTES = 48 << 10  # what every device gives a block without being asked
-GANGS = 2  # blocks for each multiprocessor, where rows have their scratch in device memory: more outgrow its caches
-MOST_SCRATCH = 2 << 30  # bytes of scratch in device memory that a call may take, one block's at the least
-# Neither is measured. Rows for each multiprocessor, below which long rows are spread over many blocks: some would stand
-# idle. Tiles from which a row is long: a block takes some microseconds for each, as does each of the dozen launches.
-SPREAD, LONG = 1, 32
-MOST_BLOCKS = 2**31 - 1
+SPACES = {"chain": chain, "ring": ring, "tree": tree}
+BLOCK = 256  # threads of the largest thread group, and of a block of smaller ones
+POWER_COLUMNS = 8  # columns of a thread where rho needs a power: longer loops are not unrolled, and registers spill
+SHARED_BYTES = 48 << 10  # of shared memory that every device gives a block by default
+BLOCKS_PER_MULTIPROCESSOR = 2  # where scratch is in global memory: that of more blocks outgrows the caches
+MAX_SCRATCH_BYTES = 2 << 30  # of scratch in global memory for a call, or that of one block
+# Neither is measured. Long rows have several blocks each where there are fewer of them than so many for each
+# multiprocessor: some would be idle. A row is long from so many tiles on: a block takes some microseconds for each, as
+# does each of the dozen launches.
+MULTIBLOCK_ROWS, MULTIBLOCK_TILES = 1, 32
+MAX_BLOCKS = 2**31 - 1
+
+
+class SpaceOnDevice(NamedTuple):
+    """A space on a device, for threads of some number of columns.
+
+    arrays : the arrays whose addresses are in the layout
+    layout : the `Layout` of the space, for kernels
+    group : the `ThreadGroup` of a row
+    tiles : tiles of a row
+    slots : of scratch, for a row
+    """
+
+    arrays: tuple[Any, ...]
+    layout: tuple[Any, ...]
+    group: Any
+    tiles: int
+    slots: int
 
 
 class LaunchConfig(NamedTuple):
-    """A kernel and how it is launched: by which `workers`, so many `teams` of them to a block at the most.
+    """The kernels of a case, and how they are launched.
 
-    `owners` keep the space's arrays on the device. `steps` are those of `spread`, of a row of so many `tiles`, where
-    it is long.
+    kernel : with one thread group to a row
+    space : a `SpaceOnDevice`
+    m : columns of `out`
+    groups : most thread groups of a block
+    shared : whether scratch is in shared memory
+    steps : multi-block kernels, where rows are long
     """
 
     kernel: Any
-    workers: Any
-    teams: int
-    slots: int
-    shared: bool
-    space: tuple[Any, ...]
+    space: SpaceOnDevice
     m: int
-    owners: tuple[Any, ...]
+    groups: int
+    shared: bool
     steps: tuple[multiblock.Step, ...]
-    tiles: int
 
 
 def solve(problem: EMDProblem, kernel: str, flags: tuple[int, ...], values: Any, out: Any) -> None:
-    """Run a kernel on all rows of a problem, on the stream of its arrays; it writes `values` and, if there is one, `out`.
+    """Run a kernel on all rows of a problem, on the stream of its arrays; it stores `values` and, if any, `out`.
 
-    Nothing waits for the device, once a kernel has been compiled and the space's arrays have been copied there, unless
-    memory is borrowed, whose owner would not wait.
+    After a first call, which compiles the kernel and copies the space to the device, the host does not wait for the
+    device, except where memory is borrowed from an owner that would not wait for the stream.
     """
     a, b, batch = problem.a, problem.b, values.shape
     classes = problem.logits and b.dtype.kind in "iu"
@@ -67,87 +85,93 @@ def _launch(
 ) -> None:
     a, b, out = starts
     arguments = (rows, inner, problem.space.n, config.m, a, b, values.address + first * values.dtype.itemsize, out)
-    arguments += (config.space, problem.rho, problem.tolerance, config.slots)
+    arguments += (config.space.layout, problem.rho, problem.tolerance, config.space.slots)
     stream = driver.stream_of(values.stream)
-    if config.steps and rows < SPREAD * driver.multiprocessors(values.device):
+    if config.steps and rows < MULTIBLOCK_ROWS * driver.multiprocessors(values.device):
         _launch_multiblock(config, values, arguments, stream)
     else:
         _launch_one_group(config, values, arguments, stream)
 
 
 def _launch_multiblock(config: LaunchConfig, values: Any, arguments: tuple[Any, ...], stream: Any) -> None:
-    """Launch the steps of `spread`, with the rows' ledgers and then their slots in device memory."""
+    """Launch the multi-block kernels, with tile aggregates and then scratch in global memory."""
     rows, _, n, m = arguments[:4]
-    tile = config.workers.tile
-    widths = {
-        multiblock.BINS: -(-n // tile),
-        multiblock.ITEMS: config.tiles,
-        multiblock.EDGES: -(-m // tile),
+    _, _, group, tiles, slots = config.space
+    tiles_over = {
+        multiblock.BINS: -(-n // group.tile),
+        multiblock.COLUMNS: tiles,
+        multiblock.EDGES: -(-m // group.tile),
         multiblock.ROW: 1,
     }
-    ledgers = rows * tile_aggregates.QUANTITIES * (config.tiles + 1)
-    memory = device.empty(values, (ledgers + rows * config.slots,), np.dtype(np.float64))
-    tail = (memory.address + 8 * ledgers, memory.address, config.tiles)
+    size = rows * tile_aggregates.FIELDS * (tiles + 1)
+    memory = device.empty(values, (size + rows * slots,), np.dtype(np.float64))  # until all steps are queued
+    aggregates = memory.address
     for step in config.steps:
-        width, (line, end) = widths[step.over], step.lines
-        intrinsics.launch(
-            step.kernel, rows * width, config.workers.size, stream, 8 * MEETING, (*arguments, *tail, width)
-        )
-        if line < end:
-            grid = rows * (end - line)
-            lines = (memory.address, config.tiles, width, line, end - line)
-            intrinsics.launch(tile_aggregates.combine, grid, intrinsics.WARP, stream, 0, lines)
+        used_tiles, (field, end) = tiles_over[step.over], step.fields
+        tail = (aggregates + 8 * size, aggregates, tiles, used_tiles)
+        blocks, shared_bytes = rows * used_tiles, 8 * REDUCTION_SLOTS
+        intrinsics.launch(step.kernel, blocks, group.size, stream, shared_bytes, (*arguments, *tail))
+        if field < end:
+            fields = (aggregates, tiles, used_tiles, field, end - field)
+            intrinsics.launch(tile_aggregates.scan, rows * (end - field), intrinsics.WARP, stream, 0, fields)
 
 
 def _launch_one_group(config: LaunchConfig, values: Any, arguments: tuple[Any, ...], stream: Any) -> None:
-    """Launch the kernel by which a team walks along each row."""
-    rows = arguments[0]
-    teams = min(config.teams, 1 << (rows - 1).bit_length())
-    threads = max(intrinsics.WARP, teams * config.workers.size)
-    teams = threads // config.workers.size
-    blocks = min(-(-rows // teams), MOST_BLOCKS)
+    """Launch the kernel with one thread group to a row."""
+    rows, size, slots = arguments[0], config.space.group.size, config.space.slots
+    groups = min(config.groups, 1 << (rows - 1).bit_length())
+    threads = max(intrinsics.WARP, groups * size)
+    groups = threads // size
+    blocks = min(-(-rows // groups), MAX_BLOCKS)
     workspace = 0
     if not config.shared:
-        most = max(1, MOST_SCRATCH // (8 * teams * config.slots))
-        blocks = min(blocks, most, GANGS * driver.multiprocessors(values.device))
-        scratch = device.empty(values, (blocks * teams * config.slots,), np.dtype(np.float64))
+        most = max(1, MAX_SCRATCH_BYTES // (8 * groups * slots))
+        blocks = min(blocks, most, BLOCKS_PER_MULTIPROCESSOR * driver.multiprocessors(values.device))
+        scratch = device.empty(values, (blocks * groups * slots,), np.dtype(np.float64))
         workspace = scratch.address
-    shared_bytes = 8 * (MEETING + (teams * config.slots if config.shared else 0))
+    shared_bytes = 8 * (REDUCTION_SLOTS + (groups * slots if config.shared else 0))
     intrinsics.launch(config.kernel, blocks, threads, stream, shared_bytes, (*arguments, workspace))
 
 
 def _config(problem: EMDProblem, kernel: str, flags: tuple[int, ...], values: Any, classes: bool) -> LaunchConfig:
-    """Return the launch configuration of a call, made when first asked for and kept with the space."""
+    """Return the launch configuration of a call, which is kept with the space."""
     literal = problem.rho if problem.rho in (1.0, 2.0) else 0.0
     names = problem.a.dtype.name, problem.b.dtype.name, values.dtype.name
     key = ("cuda", values.device, kernel, literal, names, classes, problem.normalized, flags)
-    found: LaunchConfig | None = problem.space.kept.get(key)
-    if found is None:
+    config: LaunchConfig | None = problem.space.kept.get(key)
+    if config is None:
         case = kernels.Case(kernel, literal, *names, classes, problem.normalized, flags)
-        found = problem.space.kept[key] = _make_config(problem.space, case, values.device)
-    return found
+        config = problem.space.kept[key] = _make_config(problem.space, case, values.device)
+    return config
 
 
-def columns_of(room: Any, law: float) -> int:
-    """Return how many columns a thread of a room has."""
-    return room.COLUMNS if law else min(room.COLUMNS, POWERS)
+def columns_of(module: Any, literal: float) -> int:
+    """Return how many columns a thread has in the kernels of a kind of space."""
+    return module.COLUMNS if literal else min(module.COLUMNS, POWER_COLUMNS)
 
 
 def _make_config(space: Any, case: kernels.Case, ordinal: int) -> LaunchConfig:
-    room = ROOMS[space.kind]
-    columns = columns_of(room, case.law)
-    place = ("cuda", ordinal, columns)
-    if place not in space.kept:
-        items, slots = room.items(space.arrays, space.n)
-        workers = team(min(BLOCK, 1 << max(0, -(-items // columns) - 1).bit_length()), columns)
-        arrays, numbers = room.prepare(space.arrays, space.n, workers)
-        owners = tuple(driver.upload(array, ordinal) for array in arrays)
-        addresses = tuple(driver.address_of(owner) for owner in owners)
-        space.kept[place] = owners, room.Layout(*addresses, *numbers), workers, -(-items // workers.tile), slots
-    owners, layout, workers, tiles, slots = space.kept[place]
-    teams = BLOCK // workers.size if workers.size <= intrinsics.WARP else 1
-    shared = slots == 0 or 8 * (MEETING + teams * slots) <= SHARED_BYTES
-    kernel = kernels.build(case, room, workers, SHARED if shared else IN_MEMORY)
+    module = SPACES[space.kind]
+    on_device = _space_on_device(space, ordinal, columns_of(module, case.literal))
+    _, _, group, tiles, slots = on_device
+    groups = BLOCK // group.size if group.size <= intrinsics.WARP else 1
+    shared = slots == 0 or 8 * (REDUCTION_SLOTS + groups * slots) <= SHARED_BYTES
+    kernel = kernels.build(case, module, group, SHARED if shared else GLOBAL)
     m = space.m if case.kernel in ("flow", "length_gradient") else space.n
-    steps = multiblock.build(case, room, workers) if tiles >= LONG and room is not ring else ()
-    return LaunchConfig(kernel, workers, teams, slots, shared, layout, m, owners, steps, tiles)
+    steps = multiblock.build(case, module, group) if tiles >= MULTIBLOCK_TILES and module is not ring else ()
+    return LaunchConfig(kernel, on_device, m, groups, shared, steps)
+
+
+def _space_on_device(space: Any, ordinal: int, columns: int) -> SpaceOnDevice:
+    """Return a space on a device, copied there at first and kept with the space."""
+    key = ("cuda", ordinal, columns)
+    if key not in space.kept:
+        module = SPACES[space.kind]
+        row_columns, slots = module.sizes(space.arrays, space.n)
+        group = thread_group(min(BLOCK, 1 << max(0, -(-row_columns // columns) - 1).bit_length()), columns)
+        arrays, numbers = module.prepare(space.arrays, space.n, group)
+        arrays = tuple(driver.upload(array, ordinal) for array in arrays)
+        layout = module.Layout(*map(driver.address_of, arrays), *numbers)
+        space.kept[key] = SpaceOnDevice(arrays, layout, group, -(-row_columns // group.tile), slots)
+    on_device: SpaceOnDevice = space.kept[key]
+    return on_device

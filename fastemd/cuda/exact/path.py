@@ -1,8 +1,8 @@
-"""What chains and rings have in common: the potential along a path of bins, from the flows over its edges.
+"""The sweeps of chains and rings: from the flows over the edges of a path of bins to costs and potentials.
 
-A row is worked in tiles. Of each tile a thread holds some neighbouring columns; what the columns before them add up to
-it learns from its team (`scan`), and what earlier tiles add up to is carried along. A row of one tile stays in
-registers from the moment it is read until its gradient is written; a longer one is read again.
+A row is worked in tiles, of which each thread has some adjacent columns. Sums over the columns before a thread's come
+from the group's `scan`, sums over earlier tiles from a carry. A row of one tile stays in registers from its load until
+its gradient is stored; a longer row is loaded again in each sweep.
 
 Potentials are relative to the first bin: f of bin i is minus the sum of the slopes of the edges before it.
 """
@@ -13,141 +13,148 @@ import numpy as np
 
 from ...formulas.edge import cost
 from ..primitives import intrinsics
-from ..primitives.dtypes import format_of
-from ..primitives.intrinsics import Parts, cuda, device, types
-
-LENGTHS = format_of("float64")
+from ..primitives.intrinsics import DeviceFunctions, cuda, device, types
 
 
-def interleaved(vector, team, filler):
-    """Lay a vector out as a team reads it: of each tile the first columns of all members, then the second ones.
+def interleaved(vector, group, padding):
+    """Return a vector in the order in which a thread group loads it, so that adjacent threads load adjacent addresses.
 
-    So lanes that read side by side read from addresses side by side.
+    Of each tile, the first columns of all threads come first, then the second ones.
     """
-    tiles = -(-len(vector) // team.tile)
-    whole = np.full(tiles * team.tile, filler, vector.dtype)
-    whole[: len(vector)] = vector
-    return np.ascontiguousarray(whole.reshape(tiles, team.size, team.columns).swapaxes(1, 2)).reshape(-1)
+    tiles = -(-len(vector) // group.tile)
+    padded = np.full(tiles * group.tile, padding, vector.dtype)
+    padded[: len(vector)] = vector
+    return np.ascontiguousarray(padded.reshape(tiles, group.size, group.columns).swapaxes(1, 2)).reshape(-1)
 
 
-def lengths_for(team):
-    """The function that fills `length` with the lengths of a thread's edges in the tile that begins at `first`."""
-    size, count = team.size, team.columns
+def interleaved_load(group, dtype):
+    """The function that stores in `out` a thread's columns of an interleaved array, in the tile from `first` on."""
+    size, count, word = group.size, group.columns, dtype.bitwidth // 8
 
     @device
-    def lengths_of(lengths, first, length):
-        here = lengths + 8 * (first + team.member())
+    def load_columns(array, first, out):
+        address = array + word * (first + group.rank())
         for k in range(count):
-            length[k] = LENGTHS.read(here + 8 * k * size)
+            out[k] = intrinsics.load(address + word * k * size, dtype)
 
-    return lengths_of
+    return load_columns
 
 
-class Path(Parts):
-    """The sweeps along a path: `visiting` and `listing` as a `Room` has them, and what they do to a tile.
+class PathFunctions(DeviceFunctions):
+    """The functions of a path: of a row as in `Sweeps`, and of the tile that begins at column `first`.
 
-    turn(row, state, first, drop, phi)
-        Makes potentials of a tile's flows; `drop`, what the slopes of earlier tiles add up to, is carried on.
-    tally(row, state, first, phi)
-        What a thread's flows cost, what their slopes add up to, and the potentials that these make: an edge lowers each
-        bin behind it by its slope.
-    passing(consume), noting(emit)
-        What `visiting` and `listing` do to a tile, with the carries that come to it; both return those that go on.
+    to_potentials(row, state, first, slope_sum, phi)
+        Turn the flows of a tile into potentials; return `slope_sum`, the sum of slopes, for the next tile.
+    sums(row, state, first, phi)
+        The sums of costs, of slopes and of potentials of a thread's flows: an edge lowers each bin behind it by its
+        slope.
+    tile_potentials_to(consumer)
+        visit(row, state, output, first, carry, slope_sum, phi): the consumer's result, and both carries.
+    tile_flows_to(consumer)
+        visit(row, state, output, first, carry, phi): the carry.
     """
 
-    turn: Any
-    tally: Any
-    passing: Any
-    noting: Any
-    visiting: Any
-    listing: Any
+    to_potentials: Any
+    sums: Any
+    tile_potentials_to: Any
+    tile_flows_to: Any
+    potentials_to: Any
+    flows_to: Any
 
 
-def path(team, flows, slope_of):
-    """The `Path` of a team.
+def path_functions(group, flows, slope_of):
+    """The `PathFunctions` of a thread group.
 
-    ``flows(row, state, first, carry, phi)`` puts a tile's flows into phi; it returns the carry for the next tile and
-    the mass met. ``slope_of(row, state, phi, length)`` is the slope of an edge.
+    ``flows(row, state, first, carry, phi)`` stores the flows of a tile in phi, and returns the carry for the next tile
+    and the mass of the loader. ``slope_of(row, state, phi, length)`` is the slope of an edge.
     """
-    count, tile, lengths_of = team.columns, team.tile, lengths_for(team)
+    count, tile, load_lengths = group.columns, group.tile, interleaved_load(group, types.float64)
 
     @device
-    def turn(row, state, first, drop, phi):
+    def to_potentials(row, state, first, slope_sum, phi):
         length = cuda.local.array(count, types.float64)
-        lengths_of(row.space.lengths, first, length)
-        upto = 0.0
+        load_lengths(row.space.lengths, first, length)
+        own_sum = 0.0
         for k in range(count):
             step = slope_of(row, state, phi[k], length[k])
-            phi[k] = upto
-            upto = intrinsics.plus(upto, step)
-        before, whole = team.scan(upto)
-        before += drop
+            phi[k] = own_sum
+            own_sum = intrinsics.plus(own_sum, step)
+        before, total = group.scan(own_sum)
+        before += slope_sum
         for k in range(count):
             phi[k] = -(before + phi[k])
-        return drop + whole
+        return slope_sum + total
 
     @device
-    def tally(row, state, first, phi):
+    def sums(row, state, first, phi):
         length = cuda.local.array(count, types.float64)
-        lengths_of(row.space.lengths, first, length)
-        behind = types.float64(row.n - 1 - first - count * team.member())
-        paid = drop = lowered = 0.0
+        load_lengths(row.space.lengths, first, length)
+        bins_behind = types.float64(row.n - 1 - first - count * group.rank())
+        costs = slopes = potentials = 0.0
         for k in range(count):
             step = slope_of(row, state, phi[k], length[k])
-            paid = intrinsics.plus(paid, cost(phi[k], length[k], row.rho))
-            drop = intrinsics.plus(drop, step)
-            lowered = intrinsics.plus(lowered, -step * (behind - k))
-        return paid, drop, lowered
+            costs = intrinsics.plus(costs, cost(phi[k], length[k], row.rho))
+            slopes = intrinsics.plus(slopes, step)
+            potentials = intrinsics.plus(potentials, -step * (bins_behind - k))
+        return costs, slopes, potentials
 
-    def passing(consume):
-        """Where a row is one tile, phi holds its potentials already."""
+    def tile_potentials_to(consumer):
+        """Of a row of one tile, phi holds the potentials already."""
 
         @device
-        def pass_by(row, state, o, first, carry, drop, phi):
+        def visit(row, state, output, first, carry, slope_sum, phi):
             if row.n > tile:
                 carry, _ = flows(row, state, first, carry, phi)
-                drop = turn(row, state, first, drop, phi)
-            return consume.own(row, o, first + count * team.member(), phi), carry, drop
-
-        return pass_by
-
-    def visiting(consume):
-        """See `Room`."""
-        pass_by, summed = passing(consume), consume.summed
-
-        @device
-        def visit(row, state, o, phi):
-            carry = drop = found = 0.0
-            for first in range(0, row.n, tile):
-                mine, carry, drop = pass_by(row, state, o, first, carry, drop, phi)
-                if summed:
-                    found += team.total(mine)
-            return found
+                slope_sum = to_potentials(row, state, first, slope_sum, phi)
+            result = consumer.consume_tile(row, output, first + count * group.rank(), phi)
+            return result, carry, slope_sum
 
         return visit
 
-    def noting(emit):
-        """Where a row is one tile, phi holds its flows already."""
+    def potentials_to(consumer):
+        """See `Sweeps`."""
+        visit_tile, summed = tile_potentials_to(consumer), consumer.summed
 
         @device
-        def note(row, state, o, first, carry, phi):
+        def visit(row, state, output, phi):
+            carry = slope_sum = total = 0.0
+            for first in range(0, row.n, tile):
+                result, carry, slope_sum = visit_tile(row, state, output, first, carry, slope_sum, phi)
+                if summed:
+                    total += group.sum(result)
+            return total
+
+        return visit
+
+    def tile_flows_to(consumer):
+        """Of a row of one tile, phi holds the flows already."""
+
+        @device
+        def visit(row, state, output, first, carry, phi):
             if row.n > tile:
                 carry, _ = flows(row, state, first, carry, phi)
-            emit.own(row, o, first + count * team.member(), phi)
+            consumer.consume_tile(row, output, first + count * group.rank(), phi)
             return carry
 
-        return note
+        return visit
 
-    def listing(emit):
-        """See `Room`."""
-        note = noting(emit)
+    def flows_to(consumer):
+        """See `Sweeps`."""
+        visit_tile = tile_flows_to(consumer)
 
         @device
-        def edges(row, state, o, phi):
+        def visit(row, state, output, phi):
             carry = 0.0
             for first in range(0, row.n, tile):
-                carry = note(row, state, o, first, carry, phi)
+                carry = visit_tile(row, state, output, first, carry, phi)
 
-        return edges
+        return visit
 
-    return Path(turn=turn, tally=tally, passing=passing, noting=noting, visiting=visiting, listing=listing)
+    return PathFunctions(
+        to_potentials=to_potentials,
+        sums=sums,
+        tile_potentials_to=tile_potentials_to,
+        tile_flows_to=tile_flows_to,
+        potentials_to=potentials_to,
+        flows_to=flows_to,
+    )

@@ -1,8 +1,8 @@
-"""The ring: prefix sums less the circulation that makes the flow cheapest.
+"""The ring: prefix sums of the differences less the circulation, the constant that makes the flow cheapest.
 
-The prefix sums of a row wait in scratch while the circulation is looked for: the weighted median at rho = 1, the
-weighted mean at rho = 2, else the zero of the sum of slopes. All members of a team follow the same search, since sums
-over the team have the same bits for each.
+Scratch holds the prefix sums of a row during the search for the circulation: the weighted median at rho = 1, the
+weighted mean at rho = 2, else the zero of the sum of slopes. All threads of a group follow the same search, since each
+gets the same bits of every sum over the group.
 """
 
 import math
@@ -12,70 +12,69 @@ import numpy as np
 
 from ...formulas.edge import cost, sign, slope
 from ..primitives.intrinsics import device
-from . import path
-from .sweeps import Room
+from ..primitives.memory import DOUBLE
+from .path import interleaved, path_functions
+from .sweeps import Sweeps
 
 EPSILON = 2.0**-52
-
-
 COLUMNS = 8
 
 
 class Layout(NamedTuple):
-    """The addresses of the lengths of the edges, interleaved and in order, and the length of the whole ring."""
+    """The addresses of the lengths of the edges, interleaved and in order, and the length of the ring."""
 
     lengths: int
     in_order: int
-    reach: float
+    perimeter: float
 
 
-def items(arrays, n):
+def sizes(arrays, n):
     """As in `chain`."""
     return n, n
 
 
-def prepare(arrays, n, team):
+def prepare(arrays, n, group):
     """As in `chain`."""
     length = np.asarray(arrays.length, np.float64)
-    return (path.interleaved(length, team, 0.0), length), (float(length.sum()),)
+    return (interleaved(length, group, 0.0), length), (float(length.sum()),)
 
 
 @device
 def length_at(row, e):
     """The length of an edge."""
-    return path.LENGTHS.read(row.space.in_order + 8 * e)
+    return DOUBLE.load(row.space.in_order + 8 * e)
 
 
-def room(source, team, scratch):
-    """The sweeps of a ring; see `fastemd.cuda.exact.sweeps`. Its state is `circulation`'s answer and `idle_slope`'s."""
-    count, tile = team.columns, team.tile
-    get, put = scratch.get, scratch.put
-    circulation, idle_slope = searches(team, get)
+def sweeps(loader, group, scratch):
+    """The `Sweeps` of a ring; the state is that of `circulation`, and the `idle_slope`."""
+    count, tile = group.columns, group.tile
+    load, store = scratch.load, scratch.store
+    circulation, idle_slope = circulation_functions(group, load)
 
     @device
     def prefixes(row, phi):
-        """Leave the prefix sums in scratch; return the balance and the mass met."""
+        """Store the prefix sums in scratch; return the balance and the mass."""
         balance = mass = 0.0
         for first in range(0, row.n, tile):
-            own = first + count * team.member()
-            met = source.own(row.source, own, row.n, phi)
+            begin = first + count * group.rank()
+            tile_mass = loader.load_tile(row.inputs, begin, row.n, phi)
             for k in range(1, count):
                 phi[k] += phi[k - 1]
-            before, whole = team.scan(phi[count - 1])
+            before, tile_balance = group.scan(phi[count - 1])
             before += balance
             for k in range(count):
-                if own + k < row.n:
-                    put(row.slot, own + k, before + phi[k])
-            balance += whole
-            mass += team.total(met)
-        team.meet()
+                if begin + k < row.n:
+                    store(row.scratch, begin + k, before + phi[k])
+            balance += tile_balance
+            mass += group.sum(tile_mass)
+        group.sync()
         return balance, mass
 
     @device
     def flows(row, state, first, carry, phi):
         for k in range(count):
-            e = first + count * team.member() + k
-            phi[k] = get(row.slot, e) - state[0] if e < row.n else 0.0
+            e = first + count * group.rank() + k
+            phi[k] = load(row.scratch, e) - state[0] if e < row.n else 0.0
         return carry, 0.0
 
     @device
@@ -87,77 +86,76 @@ def room(source, team, scratch):
             return slope(phi, length, row.rho)
         return (1.0 - share) * slope(phi, length, row.rho) + share * slope(phi + (c - other), length, row.rho)
 
-    along = path.path(team, flows, slope_of)
+    path = path_functions(group, flows, slope_of)
 
     @device
     def value(row, phi):
-        found = prefixes(row, phi)
+        masses = prefixes(row, phi)
         c, other, share = circulation(row)
         total = 0.0
-        for e in range(team.member(), row.n, team.size):
-            total += cost(get(row.slot, e) - c, length_at(row, e), row.rho)
+        for e in range(group.rank(), row.n, group.size):
+            total += cost(load(row.scratch, e) - c, length_at(row, e), row.rho)
         state = (c, other, share, 0.0)
         flows(row, state, 0, 0.0, phi)
-        return team.total(total), found, state
+        return group.sum(total), masses, state
 
     @device
     def potential(row, phi):
-        found = prefixes(row, phi)
+        masses = prefixes(row, phi)
         c, other, share = circulation(row)
         idle = idle_slope(row, c) if row.rho == 1.0 else 0.0
         state = (c, other, share, idle)
-        total = lowered = 0.0
+        total = potential_sum = 0.0
         for first in range(0, row.n, tile):
             flows(row, state, first, 0.0, phi)
-            paid, _, potentials = along.tally(row, state, first, phi)
-            total += team.total(paid)
-            lowered += team.total(potentials)
+            costs, _, potentials = path.sums(row, state, first, phi)
+            total += group.sum(costs)
+            potential_sum += group.sum(potentials)
         if row.n <= tile:
-            along.turn(row, state, 0, 0.0, phi)
-        return total, found, state, lowered / row.n, 0.0
+            path.to_potentials(row, state, 0, 0.0, phi)
+        return total, masses, state, potential_sum / row.n, 0.0
 
-    return Room(value=value, potential=potential, visiting=along.visiting, listing=along.listing)
+    return Sweeps(value=value, potential=potential, potentials_to=path.potentials_to, flows_to=path.flows_to)
 
 
-def searches(team, get):
-    """The functions that find a row's circulation, and the slope of its edges without flow."""
-    total, least, most, anyone = team.total, team.least, team.most, team.anyone
+def circulation_functions(group, load):
+    """The functions that compute a row's circulation, and the slope of its edges without flow."""
 
     @device
     def extremes(row):
         low, high = math.inf, -math.inf
-        for e in range(team.member(), row.n, team.size):
-            prefix = get(row.slot, e)
+        for e in range(group.rank(), row.n, group.size):
+            prefix = load(row.scratch, e)
             low = prefix if prefix < low else low
             high = prefix if prefix > high else high
-        return least(low), most(high)
+        return group.min(low), group.max(high)
 
     @device
     def median(row):
         """The smallest prefix sum that, with those below it, holds half of the total length, as the CPU finds it.
 
-        It lies between `low` and `high`, prefix sums themselves. Each pass weighs what lies up to a pivot and moves one
-        end past it. What rounding may take from a sum of n lengths is allowed for.
+        It lies between `low` and `high`, which are prefix sums. Each pass sums the lengths up to a pivot, and moves one
+        end past the pivot. The half is less the rounding error of a sum of n lengths.
         """
         low, high = extremes(row)
-        reach = row.space.reach
-        half = reach * (0.5 - row.n * EPSILON)
-        under, upto = 0.0, reach
+        perimeter = row.space.perimeter
+        half = perimeter * (0.5 - row.n * EPSILON)
+        under, upto = 0.0, perimeter
         count = 0
-        while anyone(low < high):
+        while group.vote(low < high):
             count += 1
             pivot = low + (high - low) * (0.5 if count % 3 == 0 else (half - under) / (upto - under))
             if not low <= pivot < high:
                 pivot = low
             weight, below, above = 0.0, low, high
-            for e in range(team.member(), row.n, team.size):
-                prefix = get(row.slot, e)
+            for e in range(group.rank(), row.n, group.size):
+                prefix = load(row.scratch, e)
                 if prefix <= pivot:
                     weight += length_at(row, e)
                     below = prefix if prefix > below else below
                 else:
                     above = prefix if prefix < above else above
-            weight, below, above = total(weight), most(below), least(above)
+            weight, below, above = group.sum(weight), group.max(below), group.min(above)
             if low < high:
                 if half <= weight:
                     high, upto = below, weight
@@ -168,21 +166,21 @@ def searches(team, get):
     @device
     def mean(row):
         moment = 0.0
-        for e in range(team.member(), row.n, team.size):
-            moment += get(row.slot, e) * length_at(row, e)
-        return total(moment) / row.space.reach
+        for e in range(group.rank(), row.n, group.size):
+            moment += load(row.scratch, e) * length_at(row, e)
+        return group.sum(moment) / row.space.perimeter
 
     @device
     def slopes(row, c):
         """The sum of the slopes at circulation c, which falls as c grows."""
-        found = 0.0
-        for e in range(team.member(), row.n, team.size):
-            found += slope(get(row.slot, e) - c, length_at(row, e), row.rho)
-        return total(found)
+        slope_sum = 0.0
+        for e in range(group.rank(), row.n, group.size):
+            slope_sum += slope(load(row.scratch, e) - c, length_at(row, e), row.rho)
+        return group.sum(slope_sum)
 
     @device
     def root(row):
-        """Where the sum of slopes is 0: the closest c, the end beyond the zero, and the share of its slopes.
+        """The zero of the sum of slopes: the nearest c, the end beyond the zero, and the share of the slopes there.
 
         By Chandrupatla's method, as on the CPU: inverse quadratic steps inside a bracket, or halving.
 
@@ -195,7 +193,7 @@ def searches(team, get):
         enough = EPSILON * (abs(x1) + abs(x2))
         step = 0.5
         undone = enough < abs(x2 - x1)
-        while anyone(undone):
+        while group.vote(undone):
             x = x1 + step * (x2 - x1) if undone else x1
             f = slopes(row, x)
             if undone:
@@ -217,9 +215,9 @@ def searches(team, get):
 
     @device
     def circulation(row):
-        """The circulation, 0 where no edge has a length; and, as `root`, another one and the share of its slopes."""
+        """The circulation, 0 where no edge has a length; and, as in `root`, another one and the share of its slopes."""
         c = other = share = 0.0
-        if row.space.reach > 0.0:
+        if row.space.perimeter > 0.0:
             if row.rho == 1.0:
                 c = other = median(row)
             elif row.rho == 2.0:
@@ -232,12 +230,12 @@ def searches(team, get):
     def idle_slope(row, c):
         """At rho = 1, the slope per length of the edges without flow that makes all slopes sum to 0."""
         missing = idle = 0.0
-        for e in range(team.member(), row.n, team.size):
-            phi = get(row.slot, e) - c
+        for e in range(group.rank(), row.n, group.size):
+            phi = load(row.scratch, e) - c
             length = length_at(row, e)
             missing -= slope(phi, length, 1.0)
             idle += length if phi == 0.0 else 0.0
-        missing, idle = total(missing), total(idle)
+        missing, idle = group.sum(missing), group.sum(idle)
         return missing / idle if idle > 0.0 else 0.0
 
     return circulation, idle_slope
@@ -245,7 +243,7 @@ def searches(team, get):
 
 @device
 def bracketed(x1, x2, x3, f1, f2, f3, least):
-    """How far to step from x1 towards x2: by an inverse quadratic through three points where that is safe, or half."""
+    """The step from x1 towards x2, of 1: by an inverse quadratic through three points where that is safe, or half."""
     xi, phi = (x1 - x2) / (x3 - x2), (f1 - f2) / (f3 - f2)
     step = 0.5
     if phi * phi < xi and (1.0 - phi) * (1.0 - phi) < 1.0 - xi:

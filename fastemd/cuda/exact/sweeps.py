@@ -1,91 +1,101 @@
-"""What a room is: the sweeps of one kind of space, made for a source of differences and a team of threads.
+"""The tables of device functions that the modules `chain`, `ring` and `tree` give to the kernels.
 
-Every sweep works on one row, by all threads of its team, and is handed
+Kernels with one thread group to a row use `Sweeps`: the group goes over the tiles of its row, one after the other.
+Multi-block kernels use `TileSweeps`: a block does to one tile what a sweep does to it, from the `Carry` of the tiles
+before (`fastemd.cuda.exact.multiblock`).
 
-    row     the `Row`: where its differences come from, the space, n, rho, and where its scratch begins
-    phi     a number for each of a thread's columns; between the sweeps of a row they hold what a row of one tile keeps
+All functions take
 
-`value` and `potential` return `total, (balance, mass)`: the value; the mass of a less that of b, and the mass met by
-the source (see `fastemd.cuda.exact.differences`). Both also return a `state` that the sweeps after them are handed;
-`potential` returns besides the mean potential of the bins, and how far the slopes lower the root.
-
-A row that many blocks share is not swept, but taken through `Stages`: in each, a block does to one tile what a sweep
-does to it, with the carries that earlier tiles come to; see `fastemd.cuda.exact.multiblock`.
+    row     the `Row`
+    phi     a float64 for each column of a thread; a row of one tile keeps its flows or potentials there between sweeps
 """
 
 from typing import Any, NamedTuple
 
-from ..primitives.intrinsics import Parts
+from ..primitives.intrinsics import DeviceFunctions
 
 
 class Row(NamedTuple):
-    """What the threads of a team know of their row."""
+    """A row of a problem.
 
-    source: Any
+    inputs : arguments of the `Loader`
+    space : the `Layout` of the space
+    n : bins
+    rho : exponent of the flow
+    scratch : where the slots of the row begin
+    """
+
+    inputs: Any
     space: Any
     n: Any
     rho: Any
-    slot: Any
+    scratch: Any
 
 
-class Room(Parts):
-    """The sweeps of a kind of space.
+class Sweeps(DeviceFunctions):
+    """The sweeps of a kind of space, for a `Loader`, a `ThreadGroup` and a `Scratch`.
 
-    value(row, phi)         total, (balance, mass), state
-    potential(row, phi)     total, (balance, mass), state, mean, drop
-    visiting(consume)       visit(row, state, o, phi): hands the potential of every bin to `consume`, after `potential`
-    listing(emit)           list(row, state, o, phi): hands the flow of every edge to `emit`, after `value`
+    value(row, phi)             total, (balance, mass), state
+    potential(row, phi)         total, (balance, mass), state, mean, root_slopes
+    potentials_to(consumer)     visit(row, state, output, phi): call a `Consumer` with each bin's potential
+    flows_to(consumer)          visit(row, state, output, phi): call a `Consumer` with each edge's flow
 
-    `consume` and `emit` are pairs of functions: `own(row, o, j, x)` of a thread's columns, from j on, and `one(row, o,
-    j, x)` of one. `visit` returns what the consumer's answers add up to over the team, tile by tile.
+    `total` is the value, `balance` the mass of a less that of b, `mass` that of the `Loader`, `state` an argument of
+    the visits. `mean` is the mean potential, and `root_slopes` the sum of the slopes that lower the root. Potentials
+    are visited after `potential`, flows after `value`. `visit` returns the sum of the results of a `summed` consumer.
     """
 
     value: Any
     potential: Any
-    visiting: Any
-    listing: Any
+    potentials_to: Any
+    flows_to: Any
 
 
 class Carry(NamedTuple):
-    """What the tiles before one come to.
+    """Sums and maxima over the tiles before one.
 
-    balance : the sum of differences
-    latest : the last token with a difference (of a tree)
-    drop : the sum of slopes (on a tree, of the edges that are still open)
+    balance : sum of differences
+    last_nonzero : the last token with a difference (of a tree)
+    slope_sum : sum of slopes (of a tree, over the edges that are still open)
     """
 
     balance: Any
-    latest: Any
-    drop: Any
+    last_nonzero: Any
+    slope_sum: Any
 
 
-class Stages(Parts):
-    """What a kind of space does to one tile of a row. The tile begins at `first`; None: there is nothing to do.
+class TileSweeps(DeviceFunctions):
+    """What a kind of space does to the tile of a row that begins at column `first`; None where there is nothing to do.
 
-    measure(row, first, phi)            what the tile adds to `balance`; the mass met; its own `latest`
-    opening(row, first, carry, phi)     leaves in scratch what `value` and `potential` will ask for
-    value(row, first, carry, phi)       the costs of flows
-    potential(row, first, carry, phi)   the costs; the slopes up to the root; the potentials; what goes to `drop`
-    lifting(row, first, phi)            what goes to `drop`, where that is known after all of `potential` only
-    visiting(consume)                   visit(row, o, first, carry, phi), as in `Room`
-    listing(emit)                       list(row, o, first, carry, phi), as in `Room`
+    aggregate(row, first, phi)          the tile's part of `balance`, its mass, its `last_nonzero`
+    store_openings(row, first, carry, phi)  store in scratch what `value` and `potential` load
+    value(row, first, carry, phi)       the cost of the flows
+    potential(row, first, carry, phi)   the cost, the root's slopes, the sum of potentials, the part of `slope_sum`
+    slope_sum(row, first, phi)          the part of `slope_sum`, where it is known only after `potential` of all tiles
+    potentials_to(consumer)             visit(row, output, first, carry, phi), as in `Sweeps`
+    flows_to(consumer)                  visit(row, output, first, carry, phi), as in `Sweeps`
 
-    What goes to `balance`, `latest` or `drop` is the team's; costs, masses, slopes, potentials and what `visit`
-    returns are each thread's own.
+    Parts of `balance`, `last_nonzero` and `slope_sum` are those of the thread group; costs, masses, slopes, potentials
+    and the results of `visit` are those of a thread.
     """
 
-    measure: Any
-    opening: Any
+    aggregate: Any
+    store_openings: Any
     value: Any
     potential: Any
-    lifting: Any
-    visiting: Any
-    listing: Any
+    slope_sum: Any
+    potentials_to: Any
+    flows_to: Any
 
 
-class Taker(Parts):
-    """What takes results, a thread's own or one; and whether what it returns is to be added up."""
+class Consumer(DeviceFunctions):
+    """A consumer of potentials or flows.
 
-    own: Any
-    one: Any
+    consume_tile(row, output, j, x)     of a thread's columns, from column j on
+    consume_one(row, output, j, x)      of one column
+    summed                              whether results are summed over the row
+    """
+
+    consume_tile: Any
+    consume_one: Any
     summed: bool

@@ -1,8 +1,7 @@
-"""The ledger of a row that many blocks share: what each tile comes to, what comes before it, and the whole.
+"""Tile aggregates of a row that several blocks share: sums and maxima of its tiles, in global memory.
 
-It has a line for each of the `QUANTITIES`: a float64 for each tile, and one for the whole behind them. A block notes
-what its tile comes to. `combine` replaces this by what the tiles before come to, in order, as the walk along a row
-adds them up.
+Each field has a float64 for each tile, and one for the row behind them. A block stores the aggregate of its tile. Then
+`scan` replaces each aggregate by the sum of those before it, in the order in which a single block adds them up.
 """
 
 import math
@@ -13,77 +12,79 @@ from ..primitives.intrinsics import cuda, device, types
 from ..primitives.memory import DOUBLE
 from .sweeps import Carry
 
-TOP, EXPONENTIALS, MASS_Y, MASS_X = 0, 1, 2, 3  # the largest logit, the sum of the others' exponentials, and masses
-BALANCE, LATEST, MET = 4, 5, 6
-TOTAL, STEPS, POTENTIALS, DROP = 7, 8, 9, 10  # costs, slopes up to the root, potentials
-EXPECTATION = 11
-QUANTITIES = 12
+MAX_LOGIT, EXP_SUM, MASS_Y, MASS_X = 0, 1, 2, 3  # exponentials less the largest logit; masses before normalization
+BALANCE, LAST_NONZERO, MASS = 4, 5, 6
+COST, ROOT_SLOPES, POTENTIAL_SUM, SLOPE_SUM = 7, 8, 9, 10
+EXPECTED_POTENTIAL = 11
+FIELDS = 12
 
 
-class Ledger(NamedTuple):
-    """Where a row's ledger is, and how many tiles a line has."""
+class TileAggregates(NamedTuple):
+    """The address of the aggregates of a row, and its number of tiles."""
 
     address: Any
     tiles: Any
 
 
 @device
-def ledger_of(ledgers, tiles, row):
-    """The ledger of a row."""
-    return Ledger(ledgers + 8 * row * QUANTITIES * (tiles + 1), tiles)
+def aggregates_of(address, tiles, row):
+    """The `TileAggregates` of a row."""
+    return TileAggregates(address + 8 * row * FIELDS * (tiles + 1), tiles)
 
 
 @device
-def before(ledger, quantity, tile):
-    """What comes before a tile, once it is combined; what was noted of the tile, until then."""
-    return DOUBLE.read(ledger.address + 8 * (quantity * (ledger.tiles + 1) + tile))
+def load(aggregates, field, tile):
+    """The aggregate of a tile; after `scan`, of the tiles before it."""
+    return DOUBLE.load(aggregates.address + 8 * (field * (aggregates.tiles + 1) + tile))
 
 
 @device
-def whole(ledger, quantity):
-    """What all tiles come to."""
-    return before(ledger, quantity, ledger.tiles)
+def load_total(aggregates, field):
+    """The aggregate of the row, after `scan`."""
+    return load(aggregates, field, aggregates.tiles)
 
 
 @device
-def note(ledger, quantity, tile, x):
-    """Write what a tile comes to, which all threads of the block know."""
+def store(aggregates, field, tile, x):
+    """Store the aggregate of a tile, which all threads of the block have."""
     if cuda.threadIdx.x == 0:
-        DOUBLE.write(ledger.address + 8 * (quantity * (ledger.tiles + 1) + tile), x)
+        DOUBLE.store(aggregates.address + 8 * (field * (aggregates.tiles + 1) + tile), x)
 
 
 @device
-def carry_to(ledger, tile):
-    """The `Carry` of a tile. A tree may have more tiles of edges than of tokens: nothing is carried to those."""
-    if tile > ledger.tiles:
-        tile = ledger.tiles
-    return Carry(before(ledger, BALANCE, tile), before(ledger, LATEST, tile), before(ledger, DROP, tile))
+def load_carry(aggregates, tile):
+    """The `Carry` of a tile. A tree may have more tiles of edges than of tokens; the former need no carry."""
+    if tile > aggregates.tiles:
+        tile = aggregates.tiles
+    return Carry(
+        load(aggregates, BALANCE, tile), load(aggregates, LAST_NONZERO, tile), load(aggregates, SLOPE_SUM, tile)
+    )
 
 
 @cuda.jit
-def combine(ledgers, tiles, across, first_line, lines):
-    """Add up lines of each ledger from tile to tile, one warp to a line; of `TOP` and `LATEST`, find the largest."""
+def scan(address, tiles, used_tiles, first_field, fields):
+    """The exclusive scan of some fields of each row over its tiles, a warp to a field: maxima, or sums."""
     block = types.int64(cuda.blockIdx.x)
-    row = block // lines
-    quantity = first_line + block - row * lines
-    ledger = ledger_of(ledgers, tiles, row)
+    row = block // fields
+    field = first_field + block - row * fields
+    aggregates = aggregates_of(address, tiles, row)
     lane = cuda.threadIdx.x
-    largest = quantity in (TOP, LATEST)
-    carry = -math.inf if largest else 0.0
-    ahead = before(ledger, quantity, lane) if lane < across else carry
-    for first in range(0, across, intrinsics.WARP):
+    maximum = field in (MAX_LOGIT, LAST_NONZERO)
+    carry = -math.inf if maximum else 0.0
+    prefetched = load(aggregates, field, lane) if lane < used_tiles else carry
+    for first in range(0, used_tiles, intrinsics.WARP):
         tile = first + lane
-        x, mine = ahead, carry
-        if tile + intrinsics.WARP < across:
-            ahead = before(ledger, quantity, tile + intrinsics.WARP)
-        for k in range(min(intrinsics.WARP, across - first)):
+        x, before = prefetched, carry
+        if tile + intrinsics.WARP < used_tiles:
+            prefetched = load(aggregates, field, tile + intrinsics.WARP)
+        for k in range(min(intrinsics.WARP, used_tiles - first)):
             if k == lane:
-                mine = carry
-            other = cuda.shfl_sync(intrinsics.ALL, x, k)
-            if not largest:
+                before = carry
+            other = cuda.shfl_sync(intrinsics.FULL_MASK, x, k)
+            if not maximum:
                 carry += other
             elif other > carry:
                 carry = other
-        if tile < across:
-            DOUBLE.write(ledger.address + 8 * (quantity * (tiles + 1) + tile), mine)
-    note(ledger, quantity, tiles, carry)
+        if tile < used_tiles:
+            DOUBLE.store(aggregates.address + 8 * (field * (tiles + 1) + tile), before)
+    store(aggregates, field, tiles, carry)

@@ -1,324 +1,325 @@
-"""The tree: a walk around it, as a row of tokens.
+"""The tree: prefix sums along its Euler tour, a row of tokens.
 
-The walk goes depth first around the contracted tree and meets every bin once and every edge above an inner node twice:
-on the way down (it *opens*) and on the way back (it *closes*). So it is a path, whatever the shape or the depth of the
-tree, and prefix sums along it are all there is to do, in tiles, as on a chain:
+The tour goes depth first around the contracted tree. It meets every bin once and every edge above an inner node twice:
+it *opens* the edge on the way down and *closes* it on the way back. So a tree of any shape and depth is a path, and
+needs only prefix sums, in tiles, as a chain does:
 
-- The flow over an edge is what the differences of the bins between its two tokens add up to: the prefix sum where it
-  closes less that where it opened. Where none of these bins holds a difference it is exactly 0, which rounding in the
-  two prefix sums would hide; so the last token with a difference is followed along.
-- The potential of a bin is the sum of the slopes of the edges that are open there: a slope is added where its edge
-  opens and taken off where it closes.
+- The flow over an edge is the sum of the differences between its two tokens: the prefix sum where it closes less that
+  where it opened. Without a difference between them the flow is exactly 0, which rounding in the two prefix sums would
+  hide; so the sweep follows the last token with a difference.
+- The potential of a bin is the sum of the slopes of the edges that are open there: the slope of an edge is added where
+  it opens, and subtracted where it closes.
 
-A slot of scratch for each inner edge holds the prefix sum from its opening to its closing, and from then on its slope
-(or its flow). Trailing tokens stand for nothing, so that there are whole tiles.
+Each inner edge has a slot of scratch. It holds the prefix sum from opening to closing, and the slope (or the flow) from
+then on. Tokens without a meaning fill the last tile.
 """
 
 from typing import Any
 
 from ...formulas.edge import cost, slope
 from ..primitives import intrinsics
-from ..primitives.intrinsics import Parts, cuda, device, types
-from . import path
-from .euler_tour import BIN, CLOSE, KIND, OPEN, Layout, items, number_of, prepare
-from .sweeps import Room, Stages
+from ..primitives.intrinsics import DeviceFunctions, cuda, device, types
+from .euler_tour import BIN, CLOSE, KIND, OPEN, Layout, number_of, prepare, sizes
+from .path import interleaved_load
+from .sweeps import Sweeps, TileSweeps
 
-__all__ = ["Layout", "items", "prepare", "room", "stages"]
+__all__ = ["Layout", "prepare", "sizes", "sweeps", "tile_sweeps"]
 
 COLUMNS = 8
 
 
-class Tile(Parts):
-    """What the threads of a team do to the tile of tokens that begins at `first`.
+class TileFunctions(DeviceFunctions):
+    """What a thread group does to the tile of tokens that begins at `first`.
 
-    survey(row, first, token, length, touched, phi)
-        Puts what the tokens are into `token` and `length`, prefix sums along them into phi, and into `touched` which
-        token last held a difference. Returns the mass met, and the costs and slopes of the edges that bins hang by.
-    opens(row, token, before, phi)
-        Leaves in scratch the prefix sums where edges open; `before` is what stands before the thread's tokens.
+    load(row, first, token, length, nonzero, phi)
+        Load tokens and lengths, store prefix sums of the differences in phi, and in `nonzero` the last token with a
+        difference. Return the mass, and the costs and slopes of the edges above bins.
+    store_openings(row, token, before, phi)
+        Store in scratch the prefix sums where edges open; `before` is the sum before the thread's tokens.
     closing(keep_slopes)
-        close(row, first, token, length, touched, before, earlier, paid, together, phi): finds the flows of the edges
-        that close, and leaves these or their slopes in scratch; returns the costs `paid` and the slopes `together`,
-        theirs added. `earlier` is the last token with a difference before the thread's.
-    lift(row, first, token, phi)
-        Puts potentials into phi, relative to the first of the thread's tokens; returns that behind the last.
-    passing(consume)
-        What `visiting` does to a tile, with the height that it begins at; also returns that of the next.
-    noting(emit)
-        What `listing` does to a tile.
+        close(row, first, token, length, nonzero, before, earlier, costs, potentials, phi): compute the flows of the
+        edges that close, and store these or their slopes in scratch. Return the costs, and the sum of potentials, with
+        those of the edges added. `earlier` is the last token with a difference before the thread's.
+    to_potentials(row, first, token, phi)
+        Store potentials in phi, relative to the first of the thread's tokens; return that after the last.
+    potentials_to(consumer)
+        visit(row, output, first, height, phi): the consumer's results, and the height at which the next tile begins.
+    flows_to(consumer)
+        visit(row, output, first, phi).
     """
 
-    survey: Any
-    opens: Any
+    load: Any
+    store_openings: Any
     closing: Any
-    lift: Any
-    passing: Any
-    noting: Any
+    to_potentials: Any
+    potentials_to: Any
+    flows_to: Any
 
 
-def tile_of(source, team, scratch):
-    """The `Tile` of a source, a team and the place of its slots."""
-    get, put = scratch.get, scratch.put
-    count, lengths_of = team.columns, path.lengths_for(team)
-
-    @device
-    def own_of(array, first, found):
-        """Fill `found` with a thread's entries of an array of int32 in the tile that begins at `first`."""
-        here = array + 4 * (first + team.member())
-        for k in range(count):
-            found[k] = intrinsics.load(here + 4 * k * team.size, types.int32)
+def tile_functions(loader, group, scratch):
+    """The `TileFunctions` of a loader, a thread group and its scratch."""
+    load_slot, store_slot, count = scratch.load, scratch.store, group.columns
+    load_lengths, load_tokens = interleaved_load(group, types.float64), interleaved_load(group, types.int32)
 
     @device
-    def survey(row, first, token, length, touched, phi):
-        own_of(row.space.codes, first, token)
-        lengths_of(row.space.lengths, first, length)
-        mass = paid = together = upto = 0.0
-        latest = -1.0
+    def load(row, first, token, length, nonzero, phi):
+        load_tokens(row.space.tokens, first, token)
+        load_lengths(row.space.lengths, first, length)
+        mass = costs = slopes = prefix = 0.0
+        last_nonzero = -1.0
         for k in range(count):
             if token[k] & KIND == BIN:
-                d, met = source.one(row.source, number_of(token[k]), row.n)
-                mass = intrinsics.plus(mass, met)
-                paid = intrinsics.plus(paid, cost(d, length[k], row.rho))
-                together = intrinsics.plus(together, slope(d, length[k], row.rho))
-                upto += d
-                if d != 0.0:
-                    latest = float(first + count * team.member() + k)
-            phi[k] = upto
-            touched[k] = latest
-        return mass, paid, together
+                difference, bin_mass = loader.load_one(row.inputs, number_of(token[k]), row.n)
+                mass = intrinsics.plus(mass, bin_mass)
+                costs = intrinsics.plus(costs, cost(difference, length[k], row.rho))
+                slopes = intrinsics.plus(slopes, slope(difference, length[k], row.rho))
+                prefix += difference
+                if difference != 0.0:
+                    last_nonzero = float(first + count * group.rank() + k)
+            phi[k] = prefix
+            nonzero[k] = last_nonzero
+        return mass, costs, slopes
 
     @device
-    def opens(row, token, before, phi):
+    def store_openings(row, token, before, phi):
         for k in range(count):
             if token[k] & KIND == OPEN:
-                put(row.slot, number_of(token[k]), before + phi[k])
+                store_slot(row.scratch, number_of(token[k]), before + phi[k])
 
     def closing(keep_slopes):
         @device
-        def close(row, first, token, length, touched, before, earlier, paid, together, phi):
-            under = cuda.local.array(count, types.int32)
-            opener = cuda.local.array(count, types.int32)
-            own_of(row.space.since, first, opener)
+        def close(row, first, token, length, nonzero, before, earlier, costs, potentials, phi):
+            bins_below = cuda.local.array(count, types.int32)
+            opened_at = cuda.local.array(count, types.int32)
+            load_tokens(row.space.opened_at, first, opened_at)
             if keep_slopes:
-                own_of(row.space.below, first, under)
+                load_tokens(row.space.bins_below, first, bins_below)
             for k in range(count):
                 if token[k] & KIND == CLOSE:
                     edge = number_of(token[k])
                     flow = 0.0
-                    if max(earlier, touched[k]) > opener[k]:
-                        flow = before + phi[k] - get(row.slot, edge)
-                    paid = intrinsics.plus(paid, cost(flow, length[k], row.rho))
+                    if max(earlier, nonzero[k]) > opened_at[k]:
+                        flow = before + phi[k] - load_slot(row.scratch, edge)
+                    costs = intrinsics.plus(costs, cost(flow, length[k], row.rho))
                     if keep_slopes:
                         flow = slope(flow, length[k], row.rho)
-                        together = intrinsics.plus(together, flow * under[k])
-                    put(row.slot, edge, flow)
-            return paid, together
+                        potentials = intrinsics.plus(potentials, flow * bins_below[k])
+                    store_slot(row.scratch, edge, flow)
+            return costs, potentials
 
         return close
 
     @device
-    def lift(row, first, token, phi):
+    def to_potentials(row, first, token, phi):
         length = cuda.local.array(count, types.float64)
-        own_of(row.space.codes, first, token)
-        lengths_of(row.space.lengths, first, length)
-        upto = 0.0
+        load_tokens(row.space.tokens, first, token)
+        load_lengths(row.space.lengths, first, length)
+        height = 0.0
         for k in range(count):
             kind, number = token[k] & KIND, number_of(token[k])
-            phi[k] = upto
+            phi[k] = height
             if kind == OPEN:
-                upto += get(row.slot, number)
+                height += load_slot(row.scratch, number)
             elif kind == CLOSE:
-                upto -= get(row.slot, number)
+                height -= load_slot(row.scratch, number)
             elif kind == BIN:
-                difference, _ = source.one(row.source, number, row.n)
-                phi[k] = intrinsics.plus(upto, slope(difference, length[k], row.rho))
-        return upto
+                difference, _ = loader.load_one(row.inputs, number, row.n)
+                phi[k] = intrinsics.plus(height, slope(difference, length[k], row.rho))
+        return height
 
-    def passing(consume):
+    def potentials_to(consumer):
         @device
-        def pass_by(row, o, first, height, phi):
+        def visit(row, output, first, height, phi):
             token = cuda.local.array(count, types.int32)
-            before, whole = team.scan(lift(row, first, token, phi))
+            before, total = group.scan(to_potentials(row, first, token, phi))
             before += height
-            found = 0.0
+            result = 0.0
             for k in range(count):
                 if token[k] & KIND == BIN:
-                    found = intrinsics.plus(found, consume.one(row, o, number_of(token[k]), before + phi[k]))
-            return found, height + whole
+                    consumed = consumer.consume_one(row, output, number_of(token[k]), before + phi[k])
+                    result = intrinsics.plus(result, consumed)
+            return result, height + total
 
-        return pass_by
+        return visit
 
-    def noting(emit):
+    def flows_to(consumer):
         @device
-        def note(row, o, first, phi):
+        def visit(row, output, first, phi):
             token = cuda.local.array(count, types.int32)
-            own_of(row.space.edges, first, token)
+            load_tokens(row.space.edge_tokens, first, token)
             for k in range(count):
                 kind, number = token[k] & KIND, number_of(token[k])
                 flow = 0.0
                 if kind == BIN:
-                    flow, _ = source.one(row.source, number, row.n)
+                    flow, _ = loader.load_one(row.inputs, number, row.n)
                 elif kind == OPEN:
-                    flow = get(row.slot, number)
-                emit.one(row, o, first + count * team.member() + k, flow)
+                    flow = load_slot(row.scratch, number)
+                consumer.consume_one(row, output, first + count * group.rank() + k, flow)
 
-        return note
+        return visit
 
-    return Tile(survey=survey, opens=opens, closing=closing, lift=lift, passing=passing, noting=noting)
+    return TileFunctions(
+        load=load,
+        store_openings=store_openings,
+        closing=closing,
+        to_potentials=to_potentials,
+        potentials_to=potentials_to,
+        flows_to=flows_to,
+    )
 
 
-def room(source, team, scratch):
-    """The sweeps of a tree; see `fastemd.cuda.exact.sweeps`."""
-    count, tile, on = team.columns, team.tile, tile_of(source, team, scratch)
+def sweeps(loader, group, scratch):
+    """The `Sweeps` of a tree."""
+    count, tile, on_tile = group.columns, group.tile, tile_functions(loader, group, scratch)
 
-    def climbing(keep_slopes):
-        """The sweep that finds the flows of inner edges, and leaves these or their slopes in scratch."""
-        close = on.closing(keep_slopes)
+    def flow_sweep(keep_slopes):
+        """The sweep that computes the flows of inner edges, and stores these or their slopes in scratch."""
+        close = on_tile.closing(keep_slopes)
 
         @device
-        def climb(row, phi):
+        def sweep(row, phi):
             token = cuda.local.array(count, types.int32)
             length = cuda.local.array(count, types.float64)
-            touched = cuda.local.array(count, types.float64)
-            total = balance = mass = potentials = 0.0
-            latest = -1.0
-            for first in range(0, row.space.tokens, tile):
-                met, paid, together = on.survey(row, first, token, length, touched, phi)
-                before, whole = team.scan(phi[count - 1])
+            nonzero = cuda.local.array(count, types.float64)
+            total = balance = mass = potential_sum = 0.0
+            last_nonzero = -1.0
+            for first in range(0, row.space.token_count, tile):
+                tile_mass, costs, potentials = on_tile.load(row, first, token, length, nonzero, phi)
+                before, tile_balance = group.scan(phi[count - 1])
                 before += balance
-                earlier, newest = team.latest(touched[count - 1])
-                earlier = max(earlier, latest)
-                on.opens(row, token, before, phi)
-                team.meet()
-                paid, together = close(row, first, token, length, touched, before, earlier, paid, together, phi)
-                balance += whole
-                latest = max(latest, newest)
-                paid, met, together, _ = team.totals(paid, met, together, 0.0)
-                total, mass, potentials = total + paid, mass + met, potentials + together
-            team.meet()
-            return total, (balance, mass), potentials
+                earlier, tile_nonzero = group.scan_max(nonzero[count - 1])
+                earlier = max(earlier, last_nonzero)
+                on_tile.store_openings(row, token, before, phi)
+                group.sync()
+                costs, potentials = close(row, first, token, length, nonzero, before, earlier, costs, potentials, phi)
+                balance += tile_balance
+                last_nonzero = max(last_nonzero, tile_nonzero)
+                costs, tile_mass, potentials, _ = group.sum_four(costs, tile_mass, potentials, 0.0)
+                total, mass, potential_sum = total + costs, mass + tile_mass, potential_sum + potentials
+            group.sync()
+            return total, (balance, mass), potential_sum
 
-        return climb
+        return sweep
 
-    keep_flows, keep_slopes = climbing(False), climbing(True)
+    flows, slopes = flow_sweep(False), flow_sweep(True)
 
     @device
     def value(row, phi):
-        total, found, _ = keep_flows(row, phi)
-        return total, found, 0.0
+        total, masses, _ = flows(row, phi)
+        return total, masses, 0.0
 
     @device
     def potential(row, phi):
-        total, found, potentials = keep_slopes(row, phi)
-        return total, found, 0.0, potentials / row.n, 0.0
+        total, masses, potential_sum = slopes(row, phi)
+        return total, masses, 0.0, potential_sum / row.n, 0.0
 
-    def visiting(consume):
-        pass_by, summed = on.passing(consume), consume.summed
+    def potentials_to(consumer):
+        visit_tile, summed = on_tile.potentials_to(consumer), consumer.summed
 
         @device
-        def visit(row, state, o, phi):
-            height = found = 0.0
-            for first in range(0, row.space.tokens, tile):
-                mine, height = pass_by(row, o, first, height, phi)
+        def visit(row, state, output, phi):
+            height = total = 0.0
+            for first in range(0, row.space.token_count, tile):
+                result, height = visit_tile(row, output, first, height, phi)
                 if summed:
-                    found += team.total(mine)
-            return found
+                    total += group.sum(result)
+            return total
 
         return visit
 
-    def listing(emit):
-        note = on.noting(emit)
+    def flows_to(consumer):
+        visit_tile = on_tile.flows_to(consumer)
 
         @device
-        def edges_of(row, state, o, phi):
-            for first in range(0, row.space.count, tile):
-                note(row, o, first, phi)
+        def visit(row, state, output, phi):
+            for first in range(0, row.space.edge_count, tile):
+                visit_tile(row, output, first, phi)
 
-        return edges_of
+        return visit
 
-    return Room(value=value, potential=potential, visiting=visiting, listing=listing)
+    return Sweeps(value=value, potential=potential, potentials_to=potentials_to, flows_to=flows_to)
 
 
-def stages(source, team, scratch):
-    """What is done to a tree by many blocks; see `fastemd.cuda.exact.sweeps`."""
-    count, on = team.columns, tile_of(source, team, scratch)
-
-    @device
-    def measure(row, first, phi):
-        token = cuda.local.array(count, types.int32)
-        length = cuda.local.array(count, types.float64)
-        touched = cuda.local.array(count, types.float64)
-        met, _, _ = on.survey(row, first, token, length, touched, phi)
-        _, whole = team.scan(phi[count - 1])
-        _, newest = team.latest(touched[count - 1])
-        return whole, met, newest
+def tile_sweeps(loader, group, scratch):
+    """The `TileSweeps` of a tree."""
+    count, on_tile = group.columns, tile_functions(loader, group, scratch)
 
     @device
-    def opening(row, first, carry, phi):
+    def aggregate(row, first, phi):
         token = cuda.local.array(count, types.int32)
         length = cuda.local.array(count, types.float64)
-        touched = cuda.local.array(count, types.float64)
-        on.survey(row, first, token, length, touched, phi)
-        before, _ = team.scan(phi[count - 1])
-        on.opens(row, token, before + carry.balance, phi)
+        nonzero = cuda.local.array(count, types.float64)
+        mass, _, _ = on_tile.load(row, first, token, length, nonzero, phi)
+        _, balance = group.scan(phi[count - 1])
+        _, last_nonzero = group.scan_max(nonzero[count - 1])
+        return balance, mass, last_nonzero
 
-    def climbing(keep_slopes):
-        close = on.closing(keep_slopes)
+    @device
+    def store_openings(row, first, carry, phi):
+        token = cuda.local.array(count, types.int32)
+        length = cuda.local.array(count, types.float64)
+        nonzero = cuda.local.array(count, types.float64)
+        on_tile.load(row, first, token, length, nonzero, phi)
+        before, _ = group.scan(phi[count - 1])
+        on_tile.store_openings(row, token, before + carry.balance, phi)
+
+    def flow_sweep(keep_slopes):
+        close = on_tile.closing(keep_slopes)
 
         @device
-        def climb(row, first, carry, phi):
+        def sweep(row, first, carry, phi):
             token = cuda.local.array(count, types.int32)
             length = cuda.local.array(count, types.float64)
-            touched = cuda.local.array(count, types.float64)
-            _, paid, together = on.survey(row, first, token, length, touched, phi)
-            before, _ = team.scan(phi[count - 1])
+            nonzero = cuda.local.array(count, types.float64)
+            _, costs, potentials = on_tile.load(row, first, token, length, nonzero, phi)
+            before, _ = group.scan(phi[count - 1])
             before += carry.balance
-            earlier, _ = team.latest(touched[count - 1])
-            earlier = max(earlier, carry.latest)
-            return close(row, first, token, length, touched, before, earlier, paid, together, phi)
+            earlier, _ = group.scan_max(nonzero[count - 1])
+            earlier = max(earlier, carry.last_nonzero)
+            return close(row, first, token, length, nonzero, before, earlier, costs, potentials, phi)
 
-        return climb
+        return sweep
 
-    keep_flows, keep_slopes = climbing(False), climbing(True)
+    flows, slopes = flow_sweep(False), flow_sweep(True)
 
     @device
     def value(row, first, carry, phi):
-        return keep_flows(row, first, carry, phi)[0]
+        return flows(row, first, carry, phi)[0]
 
     @device
     def potential(row, first, carry, phi):
-        paid, potentials = keep_slopes(row, first, carry, phi)
-        return paid, 0.0, potentials, 0.0
+        costs, potentials = slopes(row, first, carry, phi)
+        return costs, 0.0, potentials, 0.0
 
     @device
-    def lifting(row, first, phi):
+    def slope_sum(row, first, phi):
         token = cuda.local.array(count, types.int32)
-        return team.scan(on.lift(row, first, token, phi))[1]
+        return group.scan(on_tile.to_potentials(row, first, token, phi))[1]
 
-    def visiting(consume):
-        pass_by = on.passing(consume)
+    def potentials_to(consumer):
+        visit_tile = on_tile.potentials_to(consumer)
 
         @device
-        def visit(row, o, first, carry, phi):
-            return pass_by(row, o, first, carry.drop, phi)[0]
+        def visit(row, output, first, carry, phi):
+            return visit_tile(row, output, first, carry.slope_sum, phi)[0]
 
         return visit
 
-    def listing(emit):
-        note = on.noting(emit)
+    def flows_to(consumer):
+        visit_tile = on_tile.flows_to(consumer)
 
         @device
-        def edges_of(row, o, first, carry, phi):
-            note(row, o, first, phi)
+        def visit(row, output, first, carry, phi):
+            visit_tile(row, output, first, phi)
 
-        return edges_of
+        return visit
 
-    return Stages(
-        measure=measure,
-        opening=opening,
+    return TileSweeps(
+        aggregate=aggregate,
+        store_openings=store_openings,
         value=value,
         potential=potential,
-        lifting=lifting,
-        visiting=visiting,
-        listing=listing,
+        slope_sum=slope_sum,
+        potentials_to=potentials_to,
+        flows_to=flows_to,
     )

@@ -1,43 +1,48 @@
-"""Scratch: float64 slots of a team, in shared memory or, where that is too small, in device memory.
+"""Scratch of a thread group: float64 slots in shared memory or, where that is too small, in global memory.
 
-A slot that one member has written can be read by the others after `team.meet()`.
+After `group.sync()` every thread of a group can load the slots that any of them has stored.
 """
 
 from typing import Any
 
 from .dtypes import format_of
-from .intrinsics import Parts, cuda, device, types
+from .intrinsics import DeviceFunctions, cuda, device, types
 
 DOUBLE = format_of("float64")
 
 
-class Scratch(Parts):
-    """`get(slot, i)` and `put(slot, i, x)`, where `slot` says where a row's slots begin; and whether it is shared."""
+class Scratch(DeviceFunctions):
+    """Where slots are, and how they are accessed.
 
-    get: Any
-    put: Any
+    load(scratch, slot)         `scratch` is where the slots of a row begin: an index of shared memory, or an address
+    store(scratch, slot, x)
+    shared                      whether slots are in shared memory
+    """
+
+    load: Any
+    store: Any
     shared: bool
 
 
 @device
-def _get_shared(slot, i):
-    return cuda.shared.array(0, types.float64)[slot + i]
+def _load_shared(scratch, slot):
+    return cuda.shared.array(0, types.float64)[scratch + slot]
 
 
 @device
-def _put_shared(slot, i, x):
-    cuda.shared.array(0, types.float64)[slot + i] = x
+def _store_shared(scratch, slot, x):
+    cuda.shared.array(0, types.float64)[scratch + slot] = x
 
 
 @device
-def _get(slot, i):
-    return DOUBLE.read(slot + 8 * i)
+def _load_global(scratch, slot):
+    return DOUBLE.load(scratch + 8 * slot)
 
 
 @device
-def _put(slot, i, x):
-    DOUBLE.write(slot + 8 * i, x)
+def _store_global(scratch, slot, x):
+    DOUBLE.store(scratch + 8 * slot, x)
 
 
-SHARED = Scratch(get=_get_shared, put=_put_shared, shared=True)
-IN_MEMORY = Scratch(get=_get, put=_put, shared=False)
+SHARED = Scratch(load=_load_shared, store=_store_shared, shared=True)
+GLOBAL = Scratch(load=_load_global, store=_store_global, shared=False)

@@ -1,11 +1,11 @@
-"""Teams: the threads that share a row, and what they tell each other.
+"""Thread groups: the threads that work on one row, and their collective operations.
 
-A team of up to 32 threads is part of a warp, and speaks by shuffles; several rows share a block. A larger team is a
-whole block, and its warps meet in shared memory. All sums are taken in an order that depends on the size of the team
-only, and every member gets the same bits.
+A group of up to 32 threads is part of a warp and uses shuffles; a block then has several groups. A larger group is a
+whole block, whose warps exchange numbers in shared memory. The order of a sum depends only on the size of the group,
+and every thread of the group gets the same bits.
 
-Every thread of a block must reach every call. The first `MEETING` float64 of a block's
-shared memory are theirs.
+Collective operations are called by all threads of a block. They use the first `REDUCTION_SLOTS` float64 of its shared
+memory.
 """
 
 import functools
@@ -13,57 +13,71 @@ import math
 from typing import Any
 
 from . import intrinsics
-from .intrinsics import Parts, cuda, device, types
+from .intrinsics import DeviceFunctions, cuda, device, types
 
-TOGETHER = 4  # numbers that a team adds up at once
-MEETING = 8 * TOGETHER  # for each warp of the largest block
+SUMS_AT_ONCE = 4  # of `sum_four`
+REDUCTION_SLOTS = 8 * SUMS_AT_ONCE  # the largest block has 8 warps
 
 
-class Team(Parts):
-    """What the members of a team of `size` threads, a power of two, can do together.
+class ThreadGroup(DeviceFunctions):
+    """The device functions of a group of `size` threads, a power of two.
 
-    A member holds `columns` neighbouring columns of a `tile`. `member()` is its number, `index()` that of the team in
-    its block, which has `teams()` of them. `scan(x)` gives the sum of x over the members before this one, and over all;
-    `latest(x)` likewise the maximum, -1 before the first; `total`, `least` and `most` the sum, minimum and maximum over
-    all, and `totals` four sums at once; `meet` waits until all memory written before it can be seen; `anyone(flag)`
-    tells whether any thread that could wait for another has it set.
+    A row is worked in tiles, of which each thread has `columns` adjacent columns.
+
+    rank()                  number of the thread in its group
+    group_id()              number of the group in its block
+    group_count()           groups of the block
+    sync()                  wait until every thread of the group sees what the others have stored
+    scan(x)                 sum of x over the threads of lower rank, and over all threads
+    scan_max(x)             likewise the maximum, -1 for rank 0
+    sum(x), min(x), max(x)  over all threads
+    sum_four(a, b, c, d)    four sums at once
+    vote(flag)              whether the flag, equal in all threads of a group, is set in any group of the warp
     """
 
     size: int
     columns: int
     tile: int
-    member: Any
-    index: Any
-    teams: Any
+    rank: Any
+    group_id: Any
+    group_count: Any
     scan: Any
-    latest: Any
-    total: Any
-    totals: Any
-    least: Any
-    most: Any
-    meet: Any
-    anyone: Any
+    scan_max: Any
+    sum: Any
+    sum_four: Any
+    min: Any
+    max: Any
+    sync: Any
+    vote: Any
 
 
 @functools.cache
-def team(size, columns):
-    """The `Team` of so many threads, each of so many columns."""
+def thread_group(size, columns):
+    """The `ThreadGroup` of `size` threads, each of which has `columns` columns."""
     shift = size.bit_length() - 1
 
     @device
-    def member():
+    def rank():
         return cuda.threadIdx.x & (size - 1)
 
     @device
-    def index():
+    def group_id():
         return cuda.threadIdx.x >> shift
 
     @device
-    def teams():
+    def group_count():
         return cuda.blockDim.x >> shift
 
-    words = _in_warp(size) if size <= intrinsics.WARP else _in_block(size)
-    return Team(size=size, columns=columns, tile=size * columns, member=member, index=index, teams=teams, **words)
+    operations = _warp_operations(size) if size <= intrinsics.WARP else _block_operations(size)
+    return ThreadGroup(
+        size=size,
+        columns=columns,
+        tile=size * columns,
+        rank=rank,
+        group_id=group_id,
+        group_count=group_count,
+        **operations,
+    )
 
 
 @device
@@ -81,151 +95,151 @@ def _larger(x, y):
     return y if y > x else x
 
 
-def _butterfly(combine, size):
-    """Combine x over groups of `size` neighbouring lanes; all get the same bits."""
+def _warp_reduction(combine, size):
+    """The function that combines x over `size` adjacent lanes; all get the same bits."""
 
     @device
-    def combined(x):
+    def reduce(x):
         step = 1
         while step < size:
-            x = combine(x, cuda.shfl_xor_sync(intrinsics.ALL, x, step))
+            x = combine(x, cuda.shfl_xor_sync(intrinsics.FULL_MASK, x, step))
             step *= 2
         return x
 
-    return combined
+    return reduce
 
 
-def _prefix(combine, size):
-    """Combine x over the lanes up to this one, in groups of `size`."""
+def _warp_scan(combine, size):
+    """The function that combines x over the lanes up to this one, among `size` adjacent lanes."""
 
     @device
-    def prefix(x):
+    def inclusive_scan(x):
         lane = cuda.threadIdx.x & (size - 1)
         step = 1
         while step < size:
-            left = cuda.shfl_up_sync(intrinsics.ALL, x, step)
+            left = cuda.shfl_up_sync(intrinsics.FULL_MASK, x, step)
             if lane >= step:
                 x = combine(left, x)
             step *= 2
         return x
 
-    return prefix
+    return inclusive_scan
 
 
-def _in_warp(size):
-    def scan_of(combine, neutral):
-        prefix = _prefix(combine, size)
+def _warp_operations(size):
+    def scan_of(combine, identity):
+        inclusive_scan = _warp_scan(combine, size)
 
         @device
         def scan(x):
-            upto = prefix(x)
-            before = cuda.shfl_up_sync(intrinsics.ALL, upto, 1)
+            inclusive = inclusive_scan(x)
+            before = cuda.shfl_up_sync(intrinsics.FULL_MASK, inclusive, 1)
             lane = cuda.threadIdx.x & (intrinsics.WARP - 1)
-            whole = cuda.shfl_sync(intrinsics.ALL, upto, lane | (size - 1))
-            return before if lane & (size - 1) > 0 else neutral, whole
+            result = cuda.shfl_sync(intrinsics.FULL_MASK, inclusive, lane | (size - 1))
+            return before if lane & (size - 1) > 0 else identity, result
 
         return scan
 
-    total = _butterfly(_add, size)
+    group_sum = _warp_reduction(_add, size)
 
     @device
-    def totals(a, b, c, d):
-        return total(a), total(b), total(c), total(d)
+    def sum_four(a, b, c, d):
+        return group_sum(a), group_sum(b), group_sum(c), group_sum(d)
 
     @device
-    def meet():
+    def sync():
         cuda.syncwarp()
 
     @device
-    def anyone(flag):
-        return cuda.any_sync(intrinsics.ALL, flag)
+    def vote(flag):
+        return cuda.any_sync(intrinsics.FULL_MASK, flag)
 
     return {
         "scan": scan_of(_add, 0.0),
-        "latest": scan_of(_larger, -1.0),
-        "total": total,
-        "totals": totals,
-        "least": _butterfly(_smaller, size),
-        "most": _butterfly(_larger, size),
-        "meet": meet,
-        "anyone": anyone,
+        "scan_max": scan_of(_larger, -1.0),
+        "sum": group_sum,
+        "sum_four": sum_four,
+        "min": _warp_reduction(_smaller, size),
+        "max": _warp_reduction(_larger, size),
+        "sync": sync,
+        "vote": vote,
     }
 
 
-def _in_block(size):
+def _block_operations(size):
     warp = intrinsics.WARP
     warps, shift = size // warp, warp.bit_length() - 1
-    within = _butterfly(_add, warp)
+    warp_sum = _warp_reduction(_add, warp)
 
-    def scan_of(combine, neutral):
-        prefix = _prefix(combine, warp)
+    def scan_of(combine, identity):
+        inclusive_scan = _warp_scan(combine, warp)
 
         @device
         def scan(x):
-            found = cuda.shared.array(0, types.float64)
-            upto = prefix(x)
-            lane, own = cuda.threadIdx.x & (warp - 1), cuda.threadIdx.x >> shift
-            before = cuda.shfl_up_sync(intrinsics.ALL, upto, 1)
+            partial = cuda.shared.array(0, types.float64)
+            inclusive = inclusive_scan(x)
+            lane, warp_id = cuda.threadIdx.x & (warp - 1), cuda.threadIdx.x >> shift
+            before = cuda.shfl_up_sync(intrinsics.FULL_MASK, inclusive, 1)
             if lane == warp - 1:
-                found[own] = upto
+                partial[warp_id] = inclusive
             cuda.syncthreads()
-            earlier = whole = neutral
+            before_warp = result = identity
             for k in range(warps):
-                if k == own:
-                    earlier = whole
-                whole = combine(whole, found[k])
+                if k == warp_id:
+                    before_warp = result
+                result = combine(result, partial[k])
             cuda.syncthreads()
-            return combine(earlier, before) if lane > 0 else earlier, whole
+            return combine(before_warp, before) if lane > 0 else before_warp, result
 
         return scan
 
-    def total_of(combine, neutral):
-        combined = _butterfly(combine, warp)
+    def reduction(combine, identity):
+        warp_reduction = _warp_reduction(combine, warp)
 
         @device
-        def total(x):
-            found = cuda.shared.array(0, types.float64)
-            x = combined(x)
+        def reduce(x):
+            partial = cuda.shared.array(0, types.float64)
+            x = warp_reduction(x)
             if cuda.threadIdx.x & (warp - 1) == 0:
-                found[cuda.threadIdx.x >> shift] = x
+                partial[cuda.threadIdx.x >> shift] = x
             cuda.syncthreads()
-            whole = neutral
+            result = identity
             for k in range(warps):
-                whole = combine(whole, found[k])
+                result = combine(result, partial[k])
             cuda.syncthreads()
-            return whole
+            return result
 
-        return total
+        return reduce
 
     @device
-    def totals(a, b, c, d):
-        found = cuda.shared.array(0, types.float64)
-        a, b, c, d = within(a), within(b), within(c), within(d)
+    def sum_four(a, b, c, d):
+        partial = cuda.shared.array(0, types.float64)
+        a, b, c, d = warp_sum(a), warp_sum(b), warp_sum(c), warp_sum(d)
         if cuda.threadIdx.x & (warp - 1) == 0:
-            place = (cuda.threadIdx.x >> shift) * TOGETHER
-            found[place], found[place + 1], found[place + 2], found[place + 3] = a, b, c, d
+            slot = (cuda.threadIdx.x >> shift) * SUMS_AT_ONCE
+            partial[slot], partial[slot + 1], partial[slot + 2], partial[slot + 3] = a, b, c, d
         cuda.syncthreads()
         a = b = c = d = 0.0
-        for k in range(0, warps * TOGETHER, TOGETHER):
-            a, b, c, d = a + found[k], b + found[k + 1], c + found[k + 2], d + found[k + 3]
+        for k in range(0, warps * SUMS_AT_ONCE, SUMS_AT_ONCE):
+            a, b, c, d = a + partial[k], b + partial[k + 1], c + partial[k + 2], d + partial[k + 3]
         cuda.syncthreads()
         return a, b, c, d
 
     @device
-    def meet():
+    def sync():
         cuda.syncthreads()
 
     @device
-    def anyone(flag):
+    def vote(flag):
         return flag
 
     return {
         "scan": scan_of(_add, 0.0),
-        "latest": scan_of(_larger, -1.0),
-        "total": total_of(_add, 0.0),
-        "totals": totals,
-        "least": total_of(_smaller, math.inf),
-        "most": total_of(_larger, -math.inf),
-        "meet": meet,
-        "anyone": anyone,
+        "scan_max": scan_of(_larger, -1.0),
+        "sum": reduction(_add, 0.0),
+        "sum_four": sum_four,
+        "min": reduction(_smaller, math.inf),
+        "max": reduction(_larger, -math.inf),
+        "sync": sync,
+        "vote": vote,
     }

@@ -1,4 +1,4 @@
-"""How much memory a call needs at its peak, beside what it is given."""
+"""The memory that a call needs at its peak, beside its arguments."""
 
 from __future__ import annotations
 
@@ -12,18 +12,27 @@ from pathlib import Path
 
 
 def peak_of(call: Callable[[], object]) -> int | None:
-    """Return by how many bytes memory rises at most while a call is made; None where the system does not tell.
+    """Return by how many bytes memory rises at most during a call; None where the system does not say.
 
-    That is the larger of two figures. tracemalloc counts each byte of numpy's arrays and of Python's objects. Resident
-    memory counts what other allocators do as well, such as those of PyTorch and XLA, but in pages, so that some hundred
-    kilobytes are noise. What was freed before is handed back to the system first, or else it would be taken again
-    unseen; that needs glibc, and Linux to reset the peak.
+    Memory that was freed before is handed back to the system first: reused memory would not be seen. That needs glibc,
+    and Linux to reset the peak.
     """
     try:
         ctypes.CDLL(None).malloc_trim(0)
-        before = resident_peak(reset=True)
+        resident_peak()
     except (AttributeError, OSError, TypeError):
         return None
+    return rise_of(call)
+
+
+def rise_of(call: Callable[[], object]) -> int:
+    """Return by how many bytes memory rises at most during a call, in a process that has freed little before.
+
+    This is the larger of two figures. tracemalloc counts each byte of numpy's arrays and of Python's objects, in all
+    threads. Resident memory counts other allocators as well, such as those of PyTorch and XLA, and the stacks of
+    threads, but in pages, so that some hundred kilobytes are noise.
+    """
+    before = resident_peak(reset=True)
     tracemalloc.start()
     try:
         answer = call()
