@@ -11,7 +11,7 @@ import operator
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 ALIGNMENT = 64  # bytes: a cache line, and a register of eight float64
 KEPT = 1 << 20  # float64 numbers of scratch that a thread keeps between calls: 8 MiB
 PARALLEL = 1 << 18  # numbers from which on a second thread pays: waking one takes some 50 microseconds
+PORTION = 1 << 23  # numbers that a thread works on before it looks for an interrupt: some 10 milliseconds
 POWER = 16  # how many times as long a number takes where rho needs a power
 
 _lock = threading.Lock()
@@ -98,23 +99,47 @@ def _executor() -> ThreadPoolExecutor:
 def share(work: Callable[[int, int], object], rows: int, grain: int, size: int) -> None:
     """Call `work(first, last)` on ranges that make up 0..rows, each but the last of whole grains.
 
-    There is one range for each thread if `size`, the numbers to work on, is worth it. The calling thread works on one
-    of them. An exception in any of them is raised after all have ended.
+    The rows are split among the threads if `size`, the numbers to work on, is worth it. Each thread works in portions,
+    between which Ctrl-C and a failure elsewhere stop it. The calling thread is one of them. An exception in any of them
+    is raised after all have ended.
     """
+    portion = rows if size <= PORTION else max(PORTION * rows // size // grain * grain, grain)
     parts = min(get_num_threads(), -(-rows // grain)) if size >= PARALLEL else 1
-    if parts <= 1:
+    if parts <= 1 and portion >= rows:
         work(0, rows)
         return
     step = -(-rows // (parts * grain)) * grain
-    ranges = [(first, min(first + step, rows)) for first in range(0, rows, step)]
-    others = [_executor().submit(work, *range_) for range_ in ranges[1:]]
+    stopped = threading.Event()
+
+    def work_on(first: int, last: int) -> None:
+        try:
+            for begin in range(first, last, portion):
+                if begin > first and stopped.is_set():
+                    return
+                work(begin, min(begin + portion, last))
+        except BaseException:
+            stopped.set()
+            raise
+
+    own, *others = [(first, min(first + step, rows)) for first in range(0, rows, step)]
+    futures = [future for range_ in others if (future := _submit(work_on, *range_)) is not None]
     try:
-        work(*ranges[0])
+        work_on(*own)
+        for range_ in others[len(futures) :]:
+            work_on(*range_)
     finally:
-        failures = [future.exception() for future in others]
+        failures = [future.exception() for future in futures]
     for failure in failures:
         if failure is not None:
             raise failure
+
+
+def _submit(work: Callable[[int, int], object], first: int, last: int) -> Future[object] | None:
+    """Give a range to the pool, or return None once the interpreter shuts down and admits no new work."""
+    try:
+        return _executor().submit(work, first, last)
+    except RuntimeError:
+        return None
 
 
 def thread_count(count: Any) -> int:

@@ -65,7 +65,7 @@ def check_rows(problem: EMDProblem) -> None:
     """Raise ValueError for the first bad row; arrays on a device are copied to host memory."""
     a, b = device.to_host(problem.a), device.to_host(problem.b)
     look = bad_rows.check_logits if problem.logits else bad_rows.check_histograms
-    look(a, b, problem.space, problem.mass, inputs.tolerance(problem.dtype, problem.space.n))
+    look(a, b, problem.space, problem.mass, problem.tolerance)
 
 
 def _empty(problem: EMDProblem, shape: tuple[int, ...]) -> Any:

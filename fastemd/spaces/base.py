@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
@@ -89,8 +90,23 @@ class Space:
     def __hash__(self) -> int:
         return self._hash
 
+    def content(self) -> dict[str, Any]:
+        """Return the constructor's keywords that define the space, as plain lists, numbers and strings.
+
+        Returns
+        -------
+        dict
+            ``type(space)(**space.content())`` equals the space.
+        """
+        values = {name: getattr(self, name) for name in self._content}
+        return {name: x.tolist() if isinstance(x, np.ndarray) else x for name, x in values.items()}
+
+    # Pickled as a class and plain lists: torch.load(weights_only=True) admits a space once its class is allowed.
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), {name: getattr(self, name) for name in self._content})
+        return copyreg.__newobj__, (type(self),), self.content()  # type: ignore[attr-defined]
+
+    def __setstate__(self, content: dict[str, Any]) -> None:
+        type(self).__init__(self, **content)
 
     def __copy__(self) -> Space:
         return self
@@ -102,8 +118,3 @@ class Space:
 def _bytes(value: Any) -> Any:
     """Return an array as bytes, which can be compared and hashed: spaces hold neither NaN nor -0.0."""
     return value.tobytes() if isinstance(value, np.ndarray) else value
-
-
-def _rebuild(space: type, content: dict[str, Any]) -> Space:
-    """Unpickle through the constructor, so that arrays are read-only and checked again."""
-    return space(**content)

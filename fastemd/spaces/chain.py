@@ -21,11 +21,14 @@ class Chain(Space):
     n : int, optional
         Number of bins, at least 1. May be left out where `positions` are given.
     positions : array_like, shape (n,), optional
-        Where the bins lie, strictly increasing and finite; 0, 1, ..., n - 1 by default.
+        Where the bins lie, strictly increasing and finite; 0, 1, ..., n - 1 by default. Differences of whole numbers
+        are exact. Dates and durations (datetime64, timedelta64) count in the unit of their dtype: days for
+        datetime64[D].
 
     Attributes
     ----------
     positions : ndarray, shape (n,), float64
+        int64 if they are whole numbers beyond 2**53.
 
     Raises
     ------
@@ -50,7 +53,7 @@ class Chain(Space):
 
     def __init__(self, n: int | None = None, *, positions: ArrayLike | None = None) -> None:
         x = validation.chain_positions(n, positions)
-        self._freeze(positions=x, lengths=np.diff(x), n=len(x), m=len(x) - 1)
+        self._freeze(positions=x, lengths=np.diff(x).astype(np.float64), n=len(x), m=len(x) - 1)
 
     def __repr__(self) -> str:
         if np.array_equal(self.positions, np.arange(self.n)):
@@ -69,4 +72,4 @@ class Chain(Space):
 
     def cost_matrix(self) -> np.ndarray:
         """Distance of every pair of bins: float64 of shape (n, n), ``abs(positions[i] - positions[j])``."""
-        return np.abs(self.positions[:, None] - self.positions)
+        return np.abs(self.positions[:, None] - self.positions).astype(np.float64, copy=False)

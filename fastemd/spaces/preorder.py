@@ -27,15 +27,6 @@ def order(parent: np.ndarray, root: int) -> np.ndarray:
     return np.array(visited, dtype=np.intp)
 
 
-def depths(up: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Return the length of the path from the root to each position."""
-    depth = [0.0] * len(up)
-    steps = zip(range(1, len(up)), up[1:].tolist(), length[1:].tolist(), strict=True)
-    for k, parent, step in steps:
-        depth[k] = depth[parent] + step
-    return np.array(depth)
-
-
 def diameter(up: np.ndarray, length: np.ndarray, place: np.ndarray) -> float:
     """Return the largest distance of two bins at the positions `place`, in one sweep from the leaves to the root."""
     from_bins = np.full(len(up), -np.inf)
@@ -50,22 +41,37 @@ def diameter(up: np.ndarray, length: np.ndarray, place: np.ndarray) -> float:
 
 
 def distances(up: np.ndarray, length: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Return the distance of each pair of bins: the paths of both up to their lowest common ancestor.
+    """Return the distance of each pair of bins: the paths of both up to their lowest common ancestor, added up.
 
-    The lowest common ancestor of positions p < q is as deep as the shallowest parent of positions p + 1 .. q. So the
-    depths of the ancestors of neighbouring places give those of all pairs as running minima, in O(n ** 2).
+    Nothing is subtracted, so a short path below a long stem keeps its digits. In depth-first order the bins below a
+    node are a range. From the leaves to the root, the ranges of each node are merged: the distances of the bins to the
+    node are known then, and those between two ranges are their sums. O(nodes + n ** 2).
     """
-    n = len(place)
-    depth = depths(up, length)
-    by_place = np.argsort(place)
-    sorted_place, deep = place[by_place], depth[place[by_place]]
+    n, nodes = len(place), len(up)
+    order = np.argsort(place)
+    own_bin = np.full(nodes, -1)
+    own_bin[place[order]] = np.arange(n)
+    parents, lengths, own_bins = up.tolist(), length.tolist(), own_bin.tolist()
+    to_node = np.zeros(n)  # from each bin to the node it has been merged into, less `climb` of that node
+    first, last, climb = [-1] * nodes, [-1] * nodes, [0.0] * nodes
     matrix = np.zeros((n, n))
-    if n == 1:
-        return matrix
-    fork = np.minimum.reduceat(depth[up[: sorted_place[-1] + 1]], sorted_place[:-1] + 1)
-    for i in range(n - 1):
-        shallowest = np.minimum.accumulate(fork[i:])
-        row = (deep[i] - shallowest) + (deep[i + 1 :] - shallowest)
-        matrix[by_place[i], by_place[i + 1 :]] = row
-        matrix[by_place[i + 1 :], by_place[i]] = row
+
+    def merge(node: int, begin: int, end: int, rise: float) -> None:
+        if first[node] < 0:
+            first[node], last[node], climb[node] = begin, end, rise
+            return
+        to_node[begin:end] += rise
+        to_node[first[node] : last[node]] += climb[node]
+        climb[node] = 0.0
+        block = to_node[begin:end, None] + to_node[first[node] : last[node]]
+        rows, columns = order[begin:end, None], order[first[node] : last[node]]
+        matrix[rows, columns] = block
+        matrix[columns[:, None], rows[:, 0]] = block.T
+        first[node] = begin
+
+    for node in range(nodes - 1, -1, -1):
+        if own_bins[node] >= 0:
+            merge(node, own_bins[node], own_bins[node] + 1, 0.0)
+        if node and first[node] >= 0:
+            merge(parents[node], first[node], last[node], climb[node] + lengths[node])
     return matrix

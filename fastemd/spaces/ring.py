@@ -72,7 +72,10 @@ class Ring(Space):
 
     def cost_matrix(self) -> np.ndarray:
         """Distance of every pair of bins, the shorter way round: float64 of shape (n, n)."""
-        x = self._positions()
-        around, x = x[-1], x[:-1]
-        gaps = np.abs(x[:, None] - x)
-        return np.minimum(gaps, around - gaps)
+        bins = np.arange(self.n)
+        # Sums of lengths from each bin onwards: differences of positions would cancel.
+        onwards = np.lib.stride_tricks.sliding_window_view(np.tile(self.lengths, 2), self.n)[: self.n]
+        onwards = np.cumsum(onwards[:, : self.n - 1], axis=1)
+        matrix = np.zeros((self.n, self.n))
+        matrix[bins[:, None], (bins[:, None] + 1 + bins[: self.n - 1]) % self.n] = onwards
+        return np.minimum(matrix, matrix.T)

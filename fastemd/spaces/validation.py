@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+EXACT_INTEGERS = 2**53  # float64 holds every whole number up to it
+
 
 def frozen_space(space: str, attribute: str) -> str:
     """Return the error text for setting or deleting an attribute."""
@@ -61,13 +63,21 @@ def _agree(n: Any, name: str, array: np.ndarray) -> None:
 
 
 def chain_positions(n: Any, positions: Any) -> np.ndarray:
-    """Return a chain's positions as a new float64 array, finite and strictly increasing."""
+    """Return a chain's positions as a new array, finite and strictly increasing.
+
+    The array is float64, or int64 where the positions are whole numbers that float64 does not hold exactly.
+    """
     if positions is None:
         if n is None:
             raise TypeError("Chain got neither n nor positions. Needed: one of them, as in Chain(5).")
         return np.arange(bin_count(n), dtype=np.float64)
-    x = _vector(positions, "positions", "iuf", "real numbers, strictly increasing").astype(np.float64)
-    _agree(n, "positions", x)
+    given = _vector(positions, "positions", "iufmM", "real numbers or dates, strictly increasing")
+    if given.dtype.kind in "mM":
+        given = _counted(given)
+    _agree(n, "positions", given)
+    if given.dtype.kind in "iu" and given.size and max(abs(int(given.min())), abs(int(given.max()))) > EXACT_INTEGERS:
+        return _whole_positions(given)
+    x = given.astype(np.float64)
     bad = np.flatnonzero(~np.isfinite(x))
     if bad.size:
         raise ValueError(f"positions[{bad[0]}] is {x[bad[0]]}. Needed: finite numbers; drop that bin or place it.")
@@ -81,6 +91,31 @@ def chain_positions(n: Any, positions: Any) -> np.ndarray:
     if x[-1] / 2 - x[0] / 2 > np.finfo(np.float64).max / 2:  # halves, lest the test itself overflow
         raise ValueError(f"positions reach from {x[0]} to {x[-1]}. Needed: a finite span; divide them by a constant.")
     return x + 0.0  # -0.0 becomes 0.0, so that equal spaces hash alike
+
+
+def _counted(positions: np.ndarray) -> np.ndarray:
+    """Return dates or durations as whole numbers of their unit."""
+    bad = np.flatnonzero(np.isnat(positions))
+    if bad.size:
+        raise ValueError(f"positions[{bad[0]}] is NaT. Needed: dates or durations; drop that bin.")
+    return positions.astype(np.int64)
+
+
+def _whole_positions(positions: np.ndarray) -> np.ndarray:
+    """Return large whole numbers as int64, so that their differences are exact."""
+    if int(positions.max()) > np.iinfo(np.int64).max:
+        raise ValueError(f"positions reach {positions.max()}. Needed: at most 2**63 - 1; subtract the first of them.")
+    x = positions.astype(np.int64)
+    if int(x.max()) - int(x.min()) > np.iinfo(np.int64).max:
+        raise ValueError(f"positions reach from {x.min()} to {x.max()}. Needed: a span below 2**63; divide them first.")
+    falling = np.flatnonzero(x[1:] <= x[:-1])
+    if falling.size:
+        i = falling[0]
+        raise ValueError(
+            f"positions[{i + 1}] is {x[i + 1]}, after positions[{i}] = {x[i]}. Needed: strictly increasing numbers; "
+            "sort them with numpy.unique, and the histograms alike."
+        )
+    return x
 
 
 def ring_lengths(n: Any, lengths: Any) -> np.ndarray:

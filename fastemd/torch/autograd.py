@@ -9,9 +9,11 @@ operator takes no space as an argument, so it takes the name of one in a registr
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
-import pickle
+import json
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -19,13 +21,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..exact.api import emd_value_and_grad, emd_with_logits
+from ..arrays.bad_rows import raise_unexplained
+from ..exact.call import check_rows, histogram_problem, logits_problem, output, solve
+from ..formulas.gradient import CENTRED, WRT_A
+from ..problems import EMDProblem
 from ..spaces import Chain, Ring, Tree
 from ..spaces.base import Space
 from . import validation
 from .reduction import Reduction
 from .second_derivative import Scaled, scale
 
+EXPORTED = "space:"  # begins the name of a space in an exported program, which holds its content
+SPACES: dict[str, Any] = {"chain": Chain, "ring": Ring, "tree": Tree}
 _named: dict[str, Space] = {}  # kept while the process lives: compiled graphs hold the names
 
 
@@ -38,15 +45,27 @@ def loss_of_rows(
     requires no grad. 16-bit rows give a loss in float32.
     """
     compiling = torch.compiler.is_compiling()
-    if not compiling and (reduction.weight is None or not (reduction.weight.requires_grad or target.requires_grad)):
-        try:
-            return _Loss.apply(input, target, lengths, reduction, (space, *options))
-        except RuntimeError:  # in a transform of torch.func, which refuses it before it runs
-            pass
+    transformed = not compiling and torch._C._are_functorch_transforms_active()
+    plain = not compiling and _is_plain(input, target, lengths)
+    weight_grad = reduction.weight is not None and (reduction.weight.requires_grad or target.requires_grad)
+    if plain and not transformed and not weight_grad:
+        return _Loss.apply(input, target, lengths, reduction, (space, *options))
     target, rows = reduction.of_batch(target, _value_dtype(input.dtype))
-    if compiling:
-        return rows.reduce(_operator(input, target, lengths, name_of(space), *options)[0])
-    return rows.reduce(_Rows.apply(input, target, lengths, space, *options)[0])
+    if plain or transformed:
+        return rows.reduce(_Rows.apply(input, target, lengths, space, *options)[0])
+    return rows.reduce(_operator(input, target, lengths, name_of(space), *options)[0])
+
+
+def _is_plain(*tensors: Tensor | None) -> bool:
+    """Whether tensors are of no subclass, on no meta device, and under no dispatch mode, such as a tracer."""
+    if torch._C._len_torch_dispatch_stack():
+        return False
+    return all(x is None or (type(x) in (Tensor, torch.nn.Parameter) and not x.is_meta) for x in tensors)
+
+
+def may_require_grad(x: Tensor) -> bool:
+    """Whether a gradient with respect to a tensor may be wanted; a transform of torch.func does not show it."""
+    return x.requires_grad or (not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active())
 
 
 def _value_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -56,12 +75,33 @@ def _value_dtype(dtype: torch.dtype) -> torch.dtype:
 
 @torch.compiler.assume_constant_result
 def name_of(space: Space) -> str:
-    """Return the name under which the operator finds the space: a digest of its content, so it outlives the process."""
+    """Return the name under which the operator finds the space: a digest of its content, or in an export the content.
+
+    A program that is exported runs in another process, whose registry is empty.
+    """
+    if torch.compiler.is_exporting():
+        text = json.dumps({"kind": space.kind, **space.content()})
+        return EXPORTED + base64.b64encode(zlib.compress(text.encode())).decode()
     name: str | None = space.kept.get("torch name")
     if name is None:
-        name = space.kept["torch name"] = hashlib.blake2b(pickle.dumps(space), digest_size=16).hexdigest()
+        digest = hashlib.blake2b(repr((space.kind, space.content())).encode(), digest_size=16)
+        name = space.kept["torch name"] = digest.hexdigest()
         _named[name] = space
     return name
+
+
+def _space_named(name: str) -> Space:
+    """Return the space of a name."""
+    if name not in _named:
+        if not name.startswith(EXPORTED):
+            raise RuntimeError(
+                f"fastemd::emd finds no space {name!r}: the graph was made in another process. Needed: that space in "
+                "this process, before the graph runs; call fastemd.torch.emd_loss on it once, or use torch.export, "
+                "which saves the space with the program."
+            )
+        content = json.loads(zlib.decompress(base64.b64decode(name.removeprefix(EXPORTED))))
+        _named[name] = SPACES[content.pop("kind")](**content)
+    return _named[name]
 
 
 # --- One row after another --------------------------------------------------------------------------------------------
@@ -76,32 +116,39 @@ def _answers(
     from_logits: bool,
     label_smoothing: float,
     check: bool,
+    tolerance: float = 0.0,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return values, and the gradients with respect to the input and to lengths."""
     if from_logits and lengths is not None:
         raise ValueError(
             "from_logits is True, and there are lengths. Needed: the softmax of the logits in their place."
         )
-    own = _named[space] if isinstance(space, str) else space
+    own = _space_named(space) if isinstance(space, str) else space
     here = own if lengths is None else _with_lengths(own, lengths.detach().cpu().double().numpy().tobytes())
     histograms = target
     if (label_smoothing or not from_logits) and not target.is_floating_point():
         histograms = (target.unsqueeze(-1) == torch.arange(own.n, device=target.device)).to(input.dtype)
     if label_smoothing:
         histograms = histograms * (1.0 - label_smoothing) + label_smoothing / own.n
-    x, y = _array(input), _array(histograms)
-    call = functools.partial(emd_with_logits if from_logits else emd_value_and_grad, x, y, here, rho=rho)
-    values, grad = call(check=False)
+    make = logits_problem if from_logits else histogram_problem
+    problem = make(_array(input), _array(histograms), here, rho, "equal")
+    problem = problem._replace(tolerance=max(problem.tolerance, tolerance))
+    kernel: tuple[Any, ...] = ("logits",) if from_logits else ("gradient", CENTRED, WRT_A)
+    # Where bins do not lie side by side, as in (N, n, d1, ...), the gradient gets the layout of the input.
+    out = output(problem, None if input.stride(-1) == 1 else _array(torch.empty_like(input)), own.n)
+    values, grad = solve(problem, kernel[0], out, False, *kernel[1:])
     if check and (values.isnan() if isinstance(values, Tensor) else np.isnan(values)).any():
-        _raise_bad_row(input, target, own, call)
+        _raise_bad_row(input, target, own, problem)
     dtype, by_length = _value_dtype(input.dtype), None
     if lengths is not None:
-        by_length = _tensor(emd_value_and_grad(x, y, here, rho=rho, wrt="length", check=False)[1], dtype)
+        by_length = _tensor(solve(problem, "length_gradient", output(problem, None, own.m), False)[1], dtype)
     return _tensor(values, dtype), _tensor(grad, input.dtype), by_length
 
 
 def _array(x: Tensor) -> Any:
     """Return a tensor as `fastemd` takes it without a copy: a numpy view, or the CUDA tensor itself."""
+    if type(x) is not Tensor:
+        x = x.as_subclass(Tensor)
     if x.requires_grad:
         x = x.detach()
     if x.is_cuda:
@@ -114,13 +161,14 @@ def _tensor(x: Any, dtype: torch.dtype) -> Tensor:
     return tensor if tensor.dtype == dtype else tensor.to(dtype)
 
 
-def _raise_bad_row(input: Tensor, target: Tensor, space: Space, call: Callable[..., Any]) -> None:
+def _raise_bad_row(input: Tensor, target: Tensor, space: Space, problem: EMDProblem) -> None:
     """Raise the error for the first row without an answer, unless some input is not finite: then NaN is the answer."""
     if not target.is_floating_point() and len(outside := target[(target < 0) | (target >= space.n)]):
         raise validation.out_of_bounds(int(outside[0]), space)
     if input.isfinite().all():
         try:
-            call(check=True)
+            check_rows(problem)
+            raise_unexplained(np.full(problem.batch, np.nan))
         except ValueError as error:
             raise ValueError(f"emd_loss, where a is the input and b the target, and masses are 1: {error}") from None
 
@@ -149,14 +197,14 @@ def _gradients(
 
     They can be differentiated, unless `gradients` are scaled `in_place`.
     """
-    space, rho, from_logits, label_smoothing, _ = options
+    space, rho, from_logits, label_smoothing = options[:4]
     if from_logits and wanted[1]:
         raise RuntimeError("fastemd::emd has no gradient for a target of logits. Needed: the softmax of the logits.")
     if in_place:
         grad, by_length = gradients
         scaled = iter(scale(g, grad, by_length, wanted, label_smoothing, in_place=True))
     else:
-        own = _named[space] if isinstance(space, str) else space
+        own = _space_named(space) if isinstance(space, str) else space
         scaled = iter(Scaled.apply(g, *tensors, *gradients, wanted, own, rho, from_logits, label_smoothing))
     return [next(scaled) if want else None for want in wanted]
 
@@ -213,17 +261,21 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tens
 
 def _backward(ctx: Any, g: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors
-    nothing = (None,) * 5
+    nothing = (None,) * 6
     if g is None:
         return None, None, None, *nothing
     return *_gradients(g, saved[:3], saved[3:], ctx.needs_input_grad[:3], ctx.options), *nothing
 
 
 def _mapped(call: Callable[..., Any], info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
-    """`call` under torch.func.vmap: one axis more of rows or, for several metrics, a call for each."""
+    """`call` under torch.func.vmap: one axis more of rows or, for several metrics, a call for each.
+
+    A tensor that is not mapped gets an axis of size 1, so that an outer vmap finds both at the same rank.
+    """
     input, target, lengths, *options = args
     if in_dims[2] is None:
-        moved = [x if d is None else x.movedim(d, 0) for x, d in zip((input, target), in_dims[:2], strict=True)]
+        pairs = zip((input, target), in_dims[:2], strict=True)
+        moved = [x.unsqueeze(0) if d is None else x.movedim(d, 0) for x, d in pairs]
         return call(*moved, lengths, *options), (0, 0, None if lengths is None else 0)
     each = []
     for k in range(info.batch_size):
@@ -235,7 +287,13 @@ def _mapped(call: Callable[..., Any], info: Any, in_dims: tuple[int | None, ...]
 class _Rows(torch.autograd.Function):
     """The values of rows, and two gradients that cannot be differentiated themselves."""
 
-    forward = staticmethod(_outputs)
+    @staticmethod
+    def forward(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
+        if _is_plain(*args[:3]):
+            return _outputs(*args)
+        answer: tuple[Tensor, Tensor, Tensor] = _operator(*args[:3], name_of(args[3]), *args[4:])
+        return answer
+
     setup_context = staticmethod(_setup)
     backward = staticmethod(_backward)
 
@@ -249,7 +307,7 @@ _operator = torch.library.custom_op(
     _outputs,
     mutates_args=(),
     schema="(Tensor input, Tensor target, Tensor? lengths, str space, float rho, bool from_logits, "
-    "float label_smoothing, bool check) -> (Tensor, Tensor, Tensor)",
+    "float label_smoothing, bool check, float tolerance=0.0) -> (Tensor, Tensor, Tensor)",
 )
 _operator.register_autograd(_backward, setup_context=_setup)
 _operator.register_vmap(functools.partial(_mapped, _operator))

@@ -21,7 +21,7 @@ class RowReduction(NamedTuple):
         """Reduce the values of rows outside of any transform; for few rows numpy's sum takes less time than torch's."""
         if self.summed and isinstance(self.factor, float) and rows.is_cpu:
             total = float(np.add.reduce(rows.numpy(), axis=None, dtype=np.float64)) * self.factor
-            return torch.scalar_tensor(total, dtype=rows.dtype)
+            return torch.scalar_tensor(total, dtype=rows.dtype, device=rows.device)
         return self.reduce(rows)
 
     def reduce(self, rows: Tensor) -> Tensor:
@@ -54,7 +54,10 @@ class Reduction(NamedTuple):
             rows = target.shape[:-1].numel() if soft else target.numel()
             return target, RowReduction(1.0 if not mean else 1.0 / rows if rows else math.nan, None, summed)
         if soft:
-            factor, total = target.to(dtype) @ weight, torch.full((), target.shape[:-1].numel(), dtype=dtype)
+            factor, total = (
+                target.to(dtype) @ weight,
+                torch.full((), target.shape[:-1].numel(), dtype=dtype, device=target.device),
+            )
         else:
             counted = target.ne(self.ignore_index)
             target = target * counted
