@@ -171,6 +171,12 @@ def test_package_imports_neither_benchmarks_nor_tests():
     assert not importing("benchmarks") | importing("tests")
 
 
+def test_tests_import_no_test_module():
+    for path in (ROOT / "tests").rglob("*.py"):
+        for name in imports(path):
+            assert not name.startswith("tests.") or name.startswith("tests.support"), f"{path} imports {name}"
+
+
 def test_numba_cuda_is_imported_in_one_file_and_its_extension_api_in_another():
     assert importing("numba.cuda") <= {"arrays/driver.py", "cuda/primitives/intrinsics.py"}
     intrinsics = imports(PACKAGE / "cuda" / "primitives" / "intrinsics.py")

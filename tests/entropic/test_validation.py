@@ -13,7 +13,7 @@ COST = fe.Chain(3).cost_matrix()
 BOTH = pytest.mark.parametrize("function", [fe.sinkhorn, fe.sinkhorn_divergence])
 
 
-def told(match, error=ValueError, a=A, b=B, cost=COST, function=fe.sinkhorn, **options):
+def raises(match, error=ValueError, a=A, b=B, cost=COST, function=fe.sinkhorn, **options):
     with pytest.raises(error, match=match):
         function(a, b, cost, **{"reg": 0.1, **options})
 
@@ -21,16 +21,16 @@ def told(match, error=ValueError, a=A, b=B, cost=COST, function=fe.sinkhorn, **o
 @BOTH
 @pytest.mark.parametrize("reg", [0.0, -1.0, np.nan, np.inf])
 def test_reg_must_be_positive_and_finite(function, reg):
-    told(r"reg is .*Needed: a finite number above 0.*try 0\.01 to 0\.1", function=function, reg=reg)
+    raises(r"reg is .*Needed: a finite number above 0.*try 0\.01 to 0\.1", function=function, reg=reg)
 
 
 @pytest.mark.parametrize("reg", ["0.1", None, True, [0.1, 0.2]])
 def test_reg_must_be_a_number(reg):
-    told("reg is .*Needed: a number", TypeError, reg=reg)
+    raises("reg is .*Needed: a number", TypeError, reg=reg)
 
 
 def test_reg_must_be_visible_beside_the_costs():
-    told("reg is 1e-14 and costs differ by up to 2.*fastemd.emd", reg=1e-14)
+    raises("reg is 1e-14 and costs differ by up to 2.*fastemd.emd", reg=1e-14)
 
 
 @BOTH
@@ -38,7 +38,9 @@ def test_reg_must_be_visible_beside_the_costs():
 def test_costs_must_be_finite(function, bad):
     cost = COST.copy()
     cost[1, 2] = bad
-    told(rf"cost_or_space\[1, 2\] is {bad}. Needed: finite costs, which may be negative", cost=cost, function=function)
+    raises(
+        rf"cost_or_space\[1, 2\] is {bad}. Needed: finite costs, which may be negative", cost=cost, function=function
+    )
 
 
 def test_costs_below_zero_are_allowed():
@@ -49,43 +51,45 @@ def test_costs_below_zero_are_allowed():
 
 @pytest.mark.parametrize("cost", [np.zeros(3), np.zeros((2, 3, 3)), np.zeros((0, 3)), 1.0])
 def test_cost_must_be_a_matrix(cost):
-    told("cost_or_space has shape .*Needed: a matrix of shape", cost=cost)
+    raises("cost_or_space has shape .*Needed: a matrix of shape", cost=cost)
 
 
 def test_cost_must_hold_real_numbers():
-    told("cost_or_space has dtype complex128", TypeError, cost=COST.astype(complex))
-    told("cost_or_space has dtype", TypeError, cost=np.array([["x"] * 3] * 3))
+    raises("cost_or_space has dtype complex128", TypeError, cost=COST.astype(complex))
+    raises("cost_or_space has dtype", TypeError, cost=np.array([["x"] * 3] * 3))
 
 
 def test_histograms_must_fit_the_cost():
-    told(r"a has shape \(3,\). Needed: 2 bins in its last axis, as many as cost_or_space has rows", cost=COST[:2])
-    told(r"b has shape \(3,\). Needed: 2 bins in its last axis, as many as cost_or_space has columns", cost=COST[:, :2])
-    told(r"a has shape \(3,\). Needed: 4 bins", cost=fe.Ring(4))
-    told(r"a has shape \(\)", a=1.0)
+    raises(r"a has shape \(3,\). Needed: 2 bins in its last axis, as many as cost_or_space has rows", cost=COST[:2])
+    raises(
+        r"b has shape \(3,\). Needed: 2 bins in its last axis, as many as cost_or_space has columns", cost=COST[:, :2]
+    )
+    raises(r"a has shape \(3,\). Needed: 4 bins", cost=fe.Ring(4))
+    raises(r"a has shape \(\)", a=1.0)
 
 
 def test_divergence_needs_a_square_and_symmetric_cost():
     rectangle = np.zeros((3, 2))
-    told("square", b=[0.5, 0.5], cost=rectangle, function=fe.sinkhorn_divergence)
-    told(r"cost_or_space\[0, 1\] is 1 and .*Needed for a divergence: a symmetric cost; try", cost=np.triu(COST),
+    raises("square", b=[0.5, 0.5], cost=rectangle, function=fe.sinkhorn_divergence)
+    raises(r"cost_or_space\[0, 1\] is 1 and .*Needed for a divergence: a symmetric cost; try", cost=np.triu(COST),
          function=fe.sinkhorn_divergence)  # fmt: skip
 
 
 @BOTH
 def test_unequal_masses_are_refused_by_row(function):
     a = np.array([A, 2 * A])
-    told(r"masses 2 and 1\[1\] \(row 1\).*mass='normalize'.*unbalanced", a=a, function=function)
+    raises(r"masses 2 and 1\[1\] \(row 1\).*mass='normalize'.*unbalanced", a=a, function=function)
 
 
 @BOTH
 @pytest.mark.parametrize("options", [{}, {"mass": "normalize"}])
 def test_empty_rows_are_refused(function, options):
-    told(r"b\[1\] \(row 1\) has mass 0. Needed: a positive and finite mass", b=np.array([B, 0 * B]), function=function,
-         **options)  # fmt: skip
+    b = np.array([B, 0 * B])
+    raises(r"b\[1\] \(row 1\) has mass 0. Needed: a positive and finite mass", b=b, function=function, **options)
 
 
 def test_empty_rows_are_refused_though_masses_may_differ():
-    told("a has mass 0", a=0 * A, unbalanced=1.0)
+    raises("a has mass 0", a=0 * A, unbalanced=1.0)
 
 
 @BOTH
@@ -93,7 +97,7 @@ def test_empty_rows_are_refused_though_masses_may_differ():
 def test_masses_must_be_finite_and_not_negative(function, bad, match):
     a = A.copy()
     a[2] = bad
-    told(rf"a\[2\] is {match} \(bin 2\)", a=a, function=function)
+    raises(rf"a\[2\] is {match} \(bin 2\)", a=a, function=function)
 
 
 @BOTH
@@ -130,7 +134,7 @@ def test_bad_rows_are_nan_without_check_and_leave_others_alone(function):
     ],
 )
 def test_other_bad_arguments_are_told(options, error, match):
-    told(match, error, **options)
+    raises(match, error, **options)
 
 
 # --- Shapes and dtypes ------------------------------------------------------------------------------------------------
