@@ -122,10 +122,12 @@ def files_in(kernel):
     for template in builtin_registry.functions:
         if hasattr(template, "_overload_func"):
             implementations.setdefault(template.key, []).append(template._overload_func)
-    files, seen, left = set(), set(), [kernel]
+    files, seen, left, expanded = set(), set(), [kernel], set()
     while left:
         item = left.pop()
-        left += implementations.get(item, []) if inspect.isroutine(item) else []
+        if inspect.isroutine(item) and item not in expanded:
+            expanded.add(item)
+            left += implementations.get(item, [])
         item = getattr(item, "py_func", None) or getattr(item, "_defn", item)  # of a dispatcher, of an intrinsic
         if not inspect.isfunction(item) or item in seen or not item.__module__.startswith("fastemd"):
             continue
