@@ -71,6 +71,9 @@ def _solve_rows(
     if any(staged) or any(problem.normalized):
         block = max(WIDTH, STAGED // columns // WIDTH * WIDTH)
 
+    constants = (config.space, problem.rho, problem.tolerance, *flags)
+    scaled_a, scaled_b = problem.normalized
+
     def work(first: int, last: int) -> None:
         scratch = aligned_scratch(config.scratch)
         for start in range(first, last, block):
@@ -78,24 +81,14 @@ def _solve_rows(
             a_part = np.ascontiguousarray(a[part], dtype) if staged[0] else a[part]
             b_part = np.ascontiguousarray(b[part], dtype) if staged[1] else b[part]
             count = len(a_part)
+            scale_a = _inverse_masses(config, a_part) if scaled_a else None
+            scale_b = _inverse_masses(config, b_part) if scaled_b else None
             values_part = np.empty(count, dtype) if staged[2] else values[part]
-            written = (values_part,)
-            if out is not None:
-                written += (np.empty((count, out.shape[1]), dtype) if staged[3] else out[part],)
-            scales = [_scales(config, x, on) for x, on in zip((a_part, b_part), problem.normalized, strict=True)]
-            config.kernel(
-                a_part,
-                b_part,
-                *scales,
-                config.space,
-                problem.rho,
-                problem.tolerance,
-                *flags,
-                *written,
-                scratch,
-                0,
-                count,
-            )
+            if out is None:
+                written: tuple[np.ndarray, ...] = (values_part,)
+            else:
+                written = values_part, np.empty((count, out.shape[1]), dtype) if staged[3] else out[part]
+            config.kernel(a_part, b_part, scale_a, scale_b, *constants, *written, scratch, 0, count)
             if staged[2]:
                 _round(values_part, values[part])
             if out is not None and staged[3]:
@@ -108,13 +101,11 @@ def _solve_rows(
         threads.share(work, rows, WIDTH, size)
 
 
-def _scales(config: LaunchConfig, x: np.ndarray, normalized: bool) -> np.ndarray | None:
-    """Return the factors that make the mass of each row 1, or None where rows stay as they are."""
-    if not normalized or config.inverse_masses is None:
-        return None
-    scales = np.empty(len(x))
-    config.inverse_masses(x, scales, 0, len(x))
-    return scales
+def _inverse_masses(config: LaunchConfig, x: np.ndarray) -> np.ndarray:
+    """Return the factors that make the mass of each row 1."""
+    factors = np.empty(len(x))
+    config.inverse_masses(x, factors, 0, len(x))  # type: ignore[misc]
+    return factors
 
 
 def _round(exact: np.ndarray, out: np.ndarray) -> None:
