@@ -109,16 +109,16 @@ def share(work: Callable[[int, int], object], rows: int, grain: int, size: int) 
         work(0, rows)
         return
     step = -(-rows // (parts * grain)) * grain
-    stopped = threading.Event()
+    stopped: list[bool] = []  # not empty once a thread has failed
 
     def work_on(first: int, last: int) -> None:
         try:
             for begin in range(first, last, portion):
-                if begin > first and stopped.is_set():
+                if begin > first and stopped:
                     return
                 work(begin, min(begin + portion, last))
         except BaseException:
-            stopped.set()
+            stopped.append(True)
             raise
 
     own, *others = [(first, min(first + step, rows)) for first in range(0, rows, step)]

@@ -32,6 +32,7 @@ from .reduction import Reduction
 from .second_derivative import Scaled, scale
 
 EXPORTED = "space:"  # begins the name of a space in an exported program, which holds its content
+PLAIN = (Tensor, torch.nn.Parameter)
 SPACES: dict[str, Any] = {"chain": Chain, "ring": Ring, "tree": Tree}
 _named: dict[str, Space] = {}  # kept while the process lives: compiled graphs hold the names
 
@@ -60,7 +61,7 @@ def _is_plain(*tensors: Tensor | None) -> bool:
     """Whether tensors are of no subclass, on no meta device, and under no dispatch mode, such as a tracer."""
     if torch._C._len_torch_dispatch_stack():
         return False
-    return all(x is None or (type(x) in (Tensor, torch.nn.Parameter) and not x.is_meta) for x in tensors)
+    return all(x is None or (type(x) in PLAIN and not x.is_meta) for x in tensors)
 
 
 def may_require_grad(x: Tensor) -> bool:
