@@ -25,6 +25,7 @@ from .arrays.inputs import one_of
 from .exact.call import histogram_problem, logits_problem, solve
 from .exact.validation import exponent, space_of
 from .formulas.gradient import CENTRED, WRT_A
+from .formulas.mass import mass_tolerance
 from .spaces.base import Space
 
 __all__ = ["emd_loss"]
@@ -39,6 +40,7 @@ class _RowCost(NamedTuple):
     space: Space
     rho: float
     check: bool
+    tolerance: float
 
 
 def emd_loss(
@@ -94,7 +96,8 @@ def emd_loss(
     -----
     Differentiable once, in reverse mode, with respect to `input`, a soft `target` and `weight`; JAX raises where a
     second derivative, or forward mode, is asked for. Inputs are read from XLA's memory, and the gradient is
-    written to it; bfloat16 becomes float32 first, since numpy has no bfloat16. On a GPU kernels are queued on XLA's
+    written to it; bfloat16 becomes float32 first, since numpy has no bfloat16, and so does
+    float16 where there are histograms. On a GPU kernels are queued on XLA's
     stream, which ``check=True`` waits for.
 
     References
@@ -109,14 +112,18 @@ def emd_loss(
     >>> emd_loss(z, y, fe.Chain(3), reduction="none")
     Array([0.5555556 , 0.22222222], dtype=float32)
     """
-    cost = _RowCost(space_of(space), exponent(rho), bool(check))
+    space, rho = space_of(space), exponent(rho)
     one_of(reduction, REDUCTIONS, "reduction")
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"label_smoothing is {label_smoothing}. Needed: between 0.0 and 1.0.")
     input, target = jnp.asarray(input), jnp.asarray(target)
     soft = _is_soft(input, target, space)
     dtype = jnp.promote_types(input.dtype, target.dtype) if soft else input.dtype
-    factor: Array = jnp.ones(target.shape[:-1] if soft else target.shape, jnp.promote_types(dtype, jnp.float32))
+    wide = jnp.promote_types(dtype, jnp.float32)
+    # The masses of histograms in 16 bits agree within the rounding of 16 bits, also where they are widened below.
+    given = [*([] if from_logits else [input.dtype]), *([target.dtype] if soft else [])]
+    tolerance = max((mass_tolerance(float(jnp.finfo(each).eps), space.n) for each in given), default=0.0)
+    factor: Array = jnp.ones(target.shape[:-1] if soft else target.shape, wide)
     total = factor.size
     if weight is not None:
         weight = jnp.asarray(weight)
@@ -132,16 +139,14 @@ def emd_loss(
         factor = counted * (factor if weight is None else weight[jnp.clip(target, 0, space.n - 1)])
         total = factor.sum()
         if label_smoothing or not from_logits:
-            target, soft = jax.nn.one_hot(target, space.n, dtype=dtype), True
-    if label_smoothing:
-        target = target * (1.0 - label_smoothing) + label_smoothing / space.n
-    kernels = jnp.float32 if dtype == jnp.bfloat16 else dtype
-    input = input.astype(kernels)
+            target, soft = jax.nn.one_hot(target, space.n, dtype=wide), True
+    if soft or dtype == jnp.bfloat16:  # smoothing and softmax in 16 bits would be off by a percent
+        input = input.astype(wide)
     if soft:
+        target = target.astype(wide) * (1.0 - label_smoothing) + label_smoothing / space.n
         # Histograms need probabilities, since the target has a gradient too; classes need no matrix of either.
         input = jax.nn.softmax(input) if from_logits else input
-        target = target.astype(kernels)
-    rows = _rows(cost, input, target) * factor
+    rows = _rows(_RowCost(space, rho, bool(check), tolerance), input, target) * factor
     if reduction == "none":
         return rows.astype(dtype)
     if reduction == "sum":
@@ -216,4 +221,5 @@ def _answer(cost: _RowCost, context: Any, out: tuple[Any, Any], input: Any, targ
         solve(logits_problem(x, y, cost.space, cost.rho, "equal"), "logits", grad, cost.check, values=values)
     else:
         problem = histogram_problem(x, y, cost.space, cost.rho, "equal")
+        problem = problem._replace(tolerance=max(problem.tolerance, cost.tolerance))
         solve(problem, "gradient", grad, cost.check, CENTRED, WRT_A, values=values)

@@ -173,7 +173,7 @@ def test_buffers_on_a_gpu_are_read_and_written_on_the_stream_of_xla(soft, monkey
         install(monkeypatch)
         buffers = [GpuBuffer(memory) for memory in (values, grad, x, target)]
         context = type("Context", (), {"stream": 5})
-        adapter._answer(adapter._RowCost(space, 2.0, False), context, tuple(buffers[:2]), *buffers[2:])
+        adapter._answer(adapter._RowCost(space, 2.0, False, 0.0), context, tuple(buffers[:2]), *buffers[2:])
     assert seen == [[5, 5, 5, 5]]
     expected, gradient = (fe.emd_value_and_grad if soft else fe.emd_with_logits)(x, target, TREE, rho=2)
     eps = np.finfo(np.float32).eps / np.finfo(np.float64).eps
@@ -191,3 +191,24 @@ def test_loss_on_a_gpu_is_that_on_the_cpu():
     eps = np.finfo(np.float32).eps / np.finfo(np.float64).eps
     near(np.asarray(value), expected.mean(), value_slack(TREE, 1.0, 2) * eps)
     near(np.asarray(grad), rows / len(rows), value_slack(TREE, 1.0, 2) * eps)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("options", [{"label_smoothing": 0.1}, {"from_logits": False}, {}], ids=str)
+@pytest.mark.parametrize("soft", [False, True])
+def test_loss_in_16_bits_is_that_of_the_same_numbers_in_32(dtype, options, soft):
+    p = jax.nn.softmax(jnp.asarray(Z), axis=-1)
+    input = (jnp.asarray(Z) if options.get("from_logits", True) else p).astype(dtype)
+    target = p[::-1].astype(dtype) if soft else jnp.asarray(Y)
+
+    def whole(x):
+        x = x.astype(jnp.float32)
+        return x / x.sum(-1, keepdims=True)
+
+    wide = input.astype(jnp.float32) if options.get("from_logits", True) else whole(input)
+    expected = emd_loss(wide, whole(target) if soft else target, TREE, **options)
+    found, gradient = jax.value_and_grad(lambda z: emd_loss(z, target, TREE, **options))(input)
+    assert found.dtype == dtype
+    assert np.isfinite(np.asarray(gradient, np.float32)).all()
+    eps = float(jnp.finfo(dtype).eps) / np.finfo(np.float64).eps
+    near(np.float64(found), np.float64(expected), value_slack(TREE, 1.0, 2) * eps)
