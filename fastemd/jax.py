@@ -23,6 +23,7 @@ from jax.experimental.buffer_callback import buffer_callback
 from .arrays import device, readers
 from .arrays.inputs import one_of
 from .exact.call import histogram_problem, logits_problem, solve
+from .exact.validation import PLAN_MASSES as MASSES
 from .exact.validation import exponent, space_of
 from .formulas.gradient import CENTRED, WRT_A
 from .formulas.mass import mass_tolerance
@@ -54,6 +55,7 @@ def emd_loss(
     weight: Array | None = None,
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
+    mass: str = "equal",
     check: bool = False,
 ) -> Array:
     """Earth Mover's Distance between predictions and targets, as `fastemd.torch.emd_loss` but with classes last.
@@ -79,6 +81,9 @@ def emd_loss(
         Rows of this class do not count, and get no gradient.
     label_smoothing : float, optional
         Share of each target that is distributed evenly over all classes.
+    mass : {"equal", "normalize"}, optional
+        "equal": histograms have mass 1, within rounding. "normalize": each is divided by its mass, as labels that were
+        rounded to a few digits need; the gradient accounts for it.
     check : bool, optional
         False: the answer of a bad row is NaN. True: it raises, which XLA reports as `jax.errors.JaxRuntimeError`.
 
@@ -114,6 +119,7 @@ def emd_loss(
     """
     space, rho = space_of(space), exponent(rho)
     one_of(reduction, REDUCTIONS, "reduction")
+    normalize = one_of(mass, MASSES, "mass") == "normalize"
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"label_smoothing is {label_smoothing}. Needed: between 0.0 and 1.0.")
     input, target = jnp.asarray(input), jnp.asarray(target)
@@ -143,6 +149,9 @@ def emd_loss(
     if soft or dtype == jnp.bfloat16:  # smoothing and softmax in 16 bits would be off by a percent
         input = input.astype(wide)
     if soft:
+        if normalize:
+            target = target / target.sum(-1, keepdims=True, dtype=wide)
+            input = input if from_logits else input / input.sum(-1, keepdims=True)
         target = target.astype(wide) * (1.0 - label_smoothing) + label_smoothing / space.n
         # Histograms need probabilities, since the target has a gradient too; classes need no matrix of either.
         input = jax.nn.softmax(input) if from_logits else input

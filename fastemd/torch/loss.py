@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..arrays.inputs import one_of
+from ..exact.validation import PLAN_MASSES as MASSES
 from ..exact.validation import space_of
 from ..formulas.mass import mass_tolerance
 from ..spaces.base import Space
@@ -31,6 +33,7 @@ def emd_loss(
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
     lengths: Tensor | None = None,
+    mass: str = "equal",
     check: bool | None = None,
 ) -> Tensor:
     """Earth Mover's Distance between predictions and targets, in place of `torch.nn.functional.cross_entropy`.
@@ -61,6 +64,9 @@ def emd_loss(
         Share of each target that is distributed evenly over all classes.
     lengths : Tensor, shape (m,), optional
         Lengths of the edges, in place of the space's own, and differentiable; above 0 on a chain, else at least 0.
+    mass : {"equal", "normalize"}, optional
+        "equal": histograms have mass 1, within rounding. "normalize": each is divided by its mass, as labels that were
+        rounded to a few digits need; the gradient accounts for it.
     check : bool, optional
         True, the default on the CPU: a target that is neither a class nor a histogram, and masses that differ, raise.
         False, the default on CUDA, where to look would wait for the device: the answer of such a row is NaN. Either
@@ -105,6 +111,7 @@ def emd_loss(
     tensor(0.7500)
     """
     space = space_of(space)
+    normalize = one_of(mass, MASSES, "mass") == "normalize"
     soft = validation.is_soft(input, target, space, reduction, weight, label_smoothing, lengths)
     dtype, check = input.dtype, input.is_cpu if check is None else check
     if input.dim() > 2:
@@ -120,6 +127,10 @@ def emd_loss(
         # Smoothing and softmax in 16 bits would be off by a percent.
         wide = torch.promote_types(dtype, torch.float32)
         input, target = input.to(wide), target.to(wide) if soft else target
+    if normalize and soft:
+        target = target / target.sum(-1, keepdim=True)
+    if normalize and not from_logits:
+        input = input / input.sum(-1, keepdim=True)
     if from_logits and (lengths is not None or (soft and may_require_grad(target))):
         input, from_logits = input.softmax(-1), False
     options = (rho, from_logits, label_smoothing, check, tolerance)
@@ -132,7 +143,7 @@ class EMDLoss(nn.Module):
 
     Parameters
     ----------
-    space, rho, from_logits, reduction, weight, ignore_index, label_smoothing, check
+    space, rho, from_logits, reduction, weight, ignore_index, label_smoothing, mass, check
         As for `emd_loss`.
     learn_lengths : bool, optional
         True: the lengths of the edges become a parameter, `log_lengths`, and follow its softmax, so that they stay
@@ -178,11 +189,13 @@ class EMDLoss(nn.Module):
         ignore_index: int = -100,
         label_smoothing: float = 0.0,
         learn_lengths: bool = False,
+        mass: str = "equal",
         check: bool | None = None,
     ) -> None:
         super().__init__()
         self.space, self.rho, self.from_logits, self.reduction = space_of(space), rho, from_logits, reduction
         self.ignore_index, self.label_smoothing, self.check = ignore_index, label_smoothing, check
+        self.mass = one_of(mass, MASSES, "mass")
         self.register_buffer("weight", weight)
         self.log_lengths: nn.Parameter | None = None
         if learn_lengths:
@@ -215,6 +228,7 @@ class EMDLoss(nn.Module):
             ignore_index=self.ignore_index,
             label_smoothing=self.label_smoothing,
             lengths=self.lengths(),
+            mass=self.mass,
             check=self.check,
         )
 

@@ -248,3 +248,30 @@ def test_space_is_loaded_where_its_class_is_allowed(space):
     file.seek(0)
     with torch.serialization.safe_globals([fe.Chain, fe.Ring, fe.Tree]):
         assert torch.load(file, weights_only=True)["space"] == space
+
+
+# --- Mass -------------------------------------------------------------------------------------------------------------
+
+
+def test_labels_rounded_to_three_digits_are_normalized_as_the_error_advises():
+    z, t = drawn(8).requires_grad_(), (1e3 * drawn(8, seed=1).softmax(-1)).round() / 1e3
+    with pytest.raises(ValueError, match="mass='normalize' divides each target by its mass"):
+        emd_loss(z, t, CHAIN)
+    found = emd_loss(z, t, CHAIN, mass="normalize")
+    expected = emd_loss(z, t / t.sum(-1, keepdim=True), CHAIN)
+    near(found.detach(), expected.detach())
+    near(*(torch.autograd.grad(loss, z)[0] for loss in (found, expected)))
+    near(EMDLoss(CHAIN, mass="normalize")(z, t).detach(), expected.detach())
+
+
+def test_probabilities_of_another_mass_are_normalized_as_the_error_advises():
+    p, y = 3.0 * drawn(8).softmax(-1), classes(8)
+    with pytest.raises(ValueError, match="mass='normalize' divides each row by its mass; check=False"):
+        emd_loss(p, y, CHAIN, from_logits=False)
+    near(emd_loss(p, y, CHAIN, from_logits=False, mass="normalize"), emd_loss(p / 3.0, y, CHAIN, from_logits=False))
+
+
+@pytest.mark.parametrize(("mass", "error"), [("root", ValueError), (None, TypeError)])
+def test_other_policies_of_mass_are_refused(mass, error):
+    with pytest.raises(error, match=r"mass is .*Needed:.*'equal', 'normalize'"):
+        emd_loss(drawn(8), classes(8), CHAIN, mass=mass)
