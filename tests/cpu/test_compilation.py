@@ -120,7 +120,8 @@ def files_in(kernel):
     """The files of the package whose functions and constants can be in the code of a kernel."""
     implementations = {}
     for template in builtin_registry.functions:
-        if hasattr(template, "_overload_func"):
+        # In the simulator those of the CUDA backend stand in the same registry; no kernel of the CPU calls them.
+        if hasattr(template, "_overload_func") and not template._overload_func.__module__.startswith("fastemd.cuda"):
             implementations.setdefault(template.key, []).append(template._overload_func)
     files, seen, left, expanded = set(), set(), [kernel], set()
     while left:
