@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import fastemd as fe
 from tests.support.sinkhorn_problems import AGREED, FINE, histograms, problems, rounded, rounding, spaces
+from tests.support.tolerance import tolerance
 
 METHODS = ("scaling", "log")
 MOST = 200_000
@@ -76,7 +77,8 @@ def test_marginal_error_is_that_of_the_plan_and_within_tol(method, dtype, proble
     off = np.abs(plan.sum(axis=2) - p).sum(axis=1) + np.abs(plan.sum(axis=1) - q).sum(axis=1)
     tol = {"float32": 1e-6, "float64": 1e-9}[dtype]
     assert result.converged.all() and np.all(result.marginal_error <= tol)
-    slack = 8 * plan[0].size * np.finfo(dtype).eps
+    # An exponent of the plan loses what its largest term, the cost over reg, is rounded by.
+    slack = tolerance(dtype, plan[0].size, 1.0 + abs(problem[2]).max() / reg, 1.0)
     np.testing.assert_allclose(off, result.marginal_error, rtol=0, atol=slack)
 
 
