@@ -121,7 +121,7 @@ def files_in(kernel):
     implementations = {}
     for template in builtin_registry.functions:
         # In the simulator those of the CUDA backend stand in the same registry; no kernel of the CPU calls them.
-        if hasattr(template, "_overload_func") and not template._overload_func.__module__.startswith("fastemd.cuda"):
+        if hasattr(template, "_overload_func") and "fastemd.cuda" not in str(template._overload_func.__module__):
             implementations.setdefault(template.key, []).append(template._overload_func)
     files, seen, left, expanded = set(), set(), [kernel], set()
     while left:
