@@ -82,6 +82,11 @@ def test_marginal_error_is_that_of_the_plan_and_within_tol(method, dtype, proble
     np.testing.assert_allclose(off, result.marginal_error, rtol=0, atol=slack)
 
 
+# A rounded plan has its marginals whether the iteration has converged or not: how many steps that takes is not at issue.
+UNCONVERGED = pytest.mark.filterwarnings("ignore:.*did not converge:fastemd.SinkhornWarning")
+
+
+@UNCONVERGED
 @few
 @given(problems(square=True), st.sampled_from([0.003, 0.03, 0.3]))
 def test_rounded_plan_costs_no_less_than_the_exact_distance(problem, reg):
@@ -94,6 +99,7 @@ def test_rounded_plan_costs_no_less_than_the_exact_distance(problem, reg):
         assert np.sum(plan * cost) >= exact - rounding(cost.size)
 
 
+@UNCONVERGED
 @few
 @given(spaces(16), st.integers(0, 1000), st.sampled_from([0.003, 0.03, 0.3]))
 def test_rounded_plan_on_a_space_costs_no_less_than_emd(space, seed, reg):

@@ -35,8 +35,8 @@ def test_sums_along_edges_are_those_over_the_matrix(space, seed, share_of_diamet
     cost = space.cost_matrix() / reg
     x = weights(rng, rng.choice([1, 8, 11]), space.n)
     sums, dense = operator.logsumexp(x, 0, x), dense_sums(x, cost)
-    # The logarithms themselves are rounded at the size of the largest exponent.
-    size = 1.0 + cost.max() + np.abs(x[np.isfinite(x)]).max()
+    # The logarithms themselves are rounded at the size of the largest exponent; lengths are added up around a ring.
+    size = 1.0 + space.lengths.sum() / reg + np.abs(x[np.isfinite(x)]).max()
     np.testing.assert_allclose(sums, dense, rtol=0, atol=min(1e-12 * size, rounding(space.n, size)))
 
 
