@@ -82,7 +82,7 @@ def test_marginal_error_is_that_of_the_plan_and_within_tol(method, dtype, proble
     np.testing.assert_allclose(off, result.marginal_error, rtol=0, atol=slack)
 
 
-# A rounded plan has its marginals whether the iteration has converged or not: how many steps that takes is not at issue.
+# A rounded plan has its marginals whether the iteration has converged or not.
 UNCONVERGED = pytest.mark.filterwarnings("ignore:.*did not converge:fastemd.SinkhornWarning")
 
 
