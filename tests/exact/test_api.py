@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import fastemd as fe
@@ -67,6 +67,8 @@ def test_both_gradients_are_the_two_asked_for_one_by_one(call, rho, centred):
 @KINDS
 @given(data=st.data(), rho=exponents)
 def test_length_gradient_is_the_references(kind, data, rho):
+    # Just above 1 rounding decides which circulation of a ring is the best: values agree, flows need not.
+    assume(kind is not Ring or rho == 1 or rho >= 1.125)
     space, a, b, mass = data.draw(calls(kind, policies=POLICIES))
     expected_value, expected = reference.emd_value_and_grad(a, b, space, rho=rho, wrt="length", mass=mass)
     out = sentinels(expected.shape, answer_dtype(a))
