@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from fastemd import reference
@@ -72,6 +72,8 @@ def test_both_gradients_are_the_two_asked_for_one_by_one(adapter, data, rho):
 @few
 @given(data=st.data(), rho=exponents)
 def test_length_gradient_is_the_references(adapter, kind, data, rho):
+    # Just above 1 rounding decides which circulation of a ring is the best: values agree, flows need not.
+    assume(kind is not Ring or rho == 1 or rho >= 1.125)
     space, a, b, mass = drawn(data, kind)
     expected_value, expected = reference.emd_value_and_grad(a, b, space, rho=rho, wrt="length", mass=mass)
     value, grad = adapter.emd_value_and_grad(a, b, space, rho=rho, wrt="length", mass=mass)
