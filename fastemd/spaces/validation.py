@@ -81,13 +81,7 @@ def chain_positions(n: Any, positions: Any) -> np.ndarray:
     bad = np.flatnonzero(~np.isfinite(x))
     if bad.size:
         raise ValueError(f"positions[{bad[0]}] is {x[bad[0]]}. Needed: finite numbers; drop that bin or place it.")
-    falling = np.flatnonzero(x[1:] <= x[:-1])
-    if falling.size:
-        i = falling[0]
-        raise ValueError(
-            f"positions[{i + 1}] is {x[i + 1]}, after positions[{i}] = {x[i]}. Needed: strictly increasing float64 "
-            "numbers; sort them with numpy.unique, and the histograms alike."
-        )
+    _require_increasing(x, "float64 numbers")
     if x[-1] / 2 - x[0] / 2 > np.finfo(np.float64).max / 2:  # halves, lest the test itself overflow
         raise ValueError(f"positions reach from {x[0]} to {x[-1]}. Needed: a finite span; divide them by a constant.")
     return x + 0.0  # -0.0 becomes 0.0, so that equal spaces hash alike
@@ -101,6 +95,16 @@ def _counted(positions: np.ndarray) -> np.ndarray:
     return positions.astype(np.int64)
 
 
+def _require_increasing(x: np.ndarray, numbers: str) -> None:
+    falling = np.flatnonzero(x[1:] <= x[:-1])
+    if falling.size:
+        i = falling[0]
+        raise ValueError(
+            f"positions[{i + 1}] is {x[i + 1]}, after positions[{i}] = {x[i]}. Needed: strictly increasing {numbers}; "
+            "sort them with numpy.unique, and the histograms alike."
+        )
+
+
 def _whole_positions(positions: np.ndarray) -> np.ndarray:
     """Return large whole numbers as int64, so that their differences are exact."""
     if int(positions.max()) > np.iinfo(np.int64).max:
@@ -108,13 +112,7 @@ def _whole_positions(positions: np.ndarray) -> np.ndarray:
     x = positions.astype(np.int64)
     if int(x.max()) - int(x.min()) > np.iinfo(np.int64).max:
         raise ValueError(f"positions reach from {x.min()} to {x.max()}. Needed: a span below 2**63; divide them first.")
-    falling = np.flatnonzero(x[1:] <= x[:-1])
-    if falling.size:
-        i = falling[0]
-        raise ValueError(
-            f"positions[{i + 1}] is {x[i + 1]}, after positions[{i}] = {x[i]}. Needed: strictly increasing numbers; "
-            "sort them with numpy.unique, and the histograms alike."
-        )
+    _require_increasing(x, "numbers")
     return x
 
 
