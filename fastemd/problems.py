@@ -96,7 +96,7 @@ class SinkhornProblem(NamedTuple):
     max_iter : int
         For each stage.
     tol : float
-        Marginal error at which a row has converged.
+        Marginal error at which a row has converged; -1: at none.
     unbalanced : float or None
         Price of marginals that differ from a and b.
     method : str

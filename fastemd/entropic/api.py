@@ -60,7 +60,8 @@ def sinkhorn(
         Iterations at most, for each stage of epsilon scaling.
     tol : float, optional
         Marginal error at which a row has converged, see `SinkhornResult`. 1e-9 for float64 and integers, 1e-6 for
-        float32 and float16, unless given.
+        float32 and float16, unless given. 0: each row makes exactly `max_iter` iterations, none counts as converged,
+        and no warning says so.
     unbalanced : float, optional
         Price of marginals that differ from a and b: the plan minimises the above plus
         ``unbalanced * (KL(P 1 | a) + KL(P^T 1 | b))``, and masses may differ. None: the marginals are a and b.

@@ -42,7 +42,7 @@ def problem_of(
     normalize = inputs.one_of(mass, validation.MASSES, "mass") == "normalize"
     reg = validation.strength(reg, cost)
     max_iter = validation.iterations(max_iter)
-    tol = TOLERANCES[dtype.name] if tol is None else validation.positive(tol, "tol", "a marginal error such as 1e-6")
+    tol = TOLERANCES[dtype.name] if tol is None else validation.tolerance(tol)
     if unbalanced is not None:
         unbalanced = validation.positive(unbalanced, "unbalanced", "the price of marginals that differ")
     wanted = inputs.one_of(method, validation.METHODS, "method")
@@ -140,7 +140,7 @@ def warn(solutions: list[Solution], problem: SinkhornProblem, method: str, epsil
                 f"{'' if problem.dtype == np.float64 else 'pass float64, '}or leave the method to 'auto'."
             )
         )
-    if check or not isinstance(problem.a, DeviceArray):
+    if problem.tol >= 0 and (check or not isinstance(problem.a, DeviceArray)):
         words += _unconverged(solutions, problem, bool(epsilon_scaling))
     if words:
         warnings.warn(" ".join(words), SinkhornWarning, stacklevel=3)

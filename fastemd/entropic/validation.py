@@ -6,6 +6,7 @@ Each error text names the argument, what came, what is needed, and the mend.
 from __future__ import annotations
 
 import math
+import numbers
 import operator
 from typing import Any
 
@@ -119,6 +120,13 @@ def positive(x: Any, name: str, means: str) -> float:
     if not 0.0 < number < math.inf:
         raise ValueError(f"{name} is {x!r}. Needed: a finite number above 0, {means}.")
     return number
+
+
+def tolerance(tol: Any) -> float:
+    """Return `tol`; -1 for 0, so that no row converges and each makes all of its iterations."""
+    if type(tol) is not bool and isinstance(tol, numbers.Real) and tol == 0:
+        return -1.0
+    return positive(tol, "tol", "a marginal error such as 1e-6")
 
 
 def strength(reg: Any, cost: Cost) -> float:

@@ -117,7 +117,7 @@ def test_bad_rows_are_nan_without_check_and_leave_others_alone(function):
     [
         ({"max_iter": -1}, ValueError, "max_iter is -1"),
         ({"max_iter": 1.5}, TypeError, "max_iter is 1.5"),
-        ({"tol": 0.0}, ValueError, "tol is 0.0"),
+        ({"tol": -1e-9}, ValueError, "tol is -1e-09"),
         ({"tol": "x"}, TypeError, "tol is 'x'"),
         ({"unbalanced": 0.0}, ValueError, "unbalanced is 0.0"),
         ({"unbalanced": np.inf}, ValueError, "unbalanced is inf"),
@@ -259,3 +259,15 @@ def test_nothing_over_or_underflows_at_any_reg(dtype, ratio):
     for x in (result.value, result.regularised_value, *result.potentials, result.plan, result.marginal_error):
         assert np.isfinite(x).all()
     assert abs(result.plan.sum() - 1.0) <= result.marginal_error + 1e-5
+
+
+@pytest.mark.parametrize("cost", [COST, fe.Chain(3), fe.Ring(3)], ids=["matrix", "chain", "ring"])
+@pytest.mark.parametrize("method", ["scaling", "log"])
+@pytest.mark.parametrize("max_iter", [0, 1, 40])
+def test_a_tolerance_of_zero_asks_for_all_iterations_and_warns_of_nothing(cost, method, max_iter):
+    rng = np.random.default_rng(0)
+    a, b = rng.dirichlet(np.ones(3), (2, 5))
+    result = fe.sinkhorn(a, b, cost, reg=1.0, tol=0, max_iter=max_iter, method=method)
+    np.testing.assert_array_equal(result.n_iter, max_iter)
+    assert not result.converged.any()
+    assert not fe.sinkhorn_divergence(a, b, cost, reg=1.0, tol=0.0, max_iter=max_iter, method=method).converged.any()
