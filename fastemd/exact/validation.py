@@ -66,6 +66,20 @@ def logits_and_target(logits: Any, target: Any, space: Space) -> tuple[AnyArray,
     z = inputs.histograms(z, "logits", space)
     y = inputs.as_array(target, "target")
     classes = y.dtype.kind in "iu"
+    if y.ndim and y.shape[-1] == space.n > 1:
+        if classes and y.ndim == z.ndim:
+            raise ValueError(
+                f"target holds integers and has shape {y.shape}, beside logits of shape {z.shape}: one class each, or "
+                f"histograms of {space.n} bins. Needed: for histograms, floats; try "
+                f"{conversion('target', y, z.dtype.name)}. For classes that share a row of logits, an axis more in the "
+                "logits; try logits[..., None, :]."
+            )
+        if not classes and y.shape == z.shape[:-1]:
+            raise ValueError(
+                f"target holds floats and has shape {y.shape}, beside logits of shape {z.shape}: a class for each row, "
+                f"or a histogram of {space.n} bins for all of them. Needed: for classes, integers; try "
+                f"{conversion('target', y, 'int64')}. For a histogram, an axis more; try target[None]."
+            )
     return z, y if classes else inputs.histograms(y, "target", space), classes
 
 

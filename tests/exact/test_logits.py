@@ -118,3 +118,29 @@ def test_gradient_is_that_of_finite_differences():
         np.testing.assert_array_less(
             np.abs(grad[:, i] - (right - left) / (2 * step)), truncation + value_slack(space, 1.0, 2) / step
         )
+
+
+# --- Targets that may be read in two ways -----------------------------------------------------------------------------
+
+
+def test_integer_one_hot_targets_are_refused_and_both_mends_work():
+    logits, one_hot = np.zeros((1, 3)), np.array([[0, 1, 0]])
+    with pytest.raises(ValueError, match=r"one class each, or histograms of 3 bins") as raised:
+        fe.emd_with_logits(logits, one_hot, Chain(3), rho=2)
+    assert "try target.astype(numpy.float64)" in str(raised.value)
+    assert "try logits[..., None, :]" in str(raised.value)
+    as_histograms = fe.emd_with_logits(logits, one_hot.astype(np.float64), Chain(3), rho=2)[0]
+    np.testing.assert_array_equal(as_histograms, fe.emd_with_logits(logits, [1], Chain(3), rho=2)[0])
+    as_classes = fe.emd_with_logits(logits[..., None, :], one_hot, Chain(3), rho=2)[0]
+    np.testing.assert_array_equal(as_classes[0], fe.emd_with_logits(np.zeros((3, 3)), [0, 1, 0], Chain(3), rho=2)[0])
+
+
+def test_float_classes_that_fit_as_a_histogram_are_refused_and_both_mends_work():
+    logits, target = np.zeros((3, 3)), np.array([0.0, 1.0, 0.0])
+    with pytest.raises(ValueError, match=r"a class for each row, or a histogram of 3 bins for all of them") as raised:
+        fe.emd_with_logits(logits, target, Chain(3))
+    assert "try target.astype(numpy.int64)" in str(raised.value)
+    assert "try target[None]" in str(raised.value)
+    fe.emd_with_logits(logits, target.astype(np.int64), Chain(3))
+    as_histogram = fe.emd_with_logits(logits, target[None], Chain(3))[0]
+    np.testing.assert_array_equal(as_histogram, fe.emd_with_logits(logits, [1, 1, 1], Chain(3))[0])
