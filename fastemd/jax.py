@@ -22,7 +22,7 @@ from jax.experimental.buffer_callback import buffer_callback
 
 from .arrays import device, readers
 from .arrays.inputs import one_of
-from .exact.call import histogram_problem, logits_problem, solve
+from .exact.call import Output, histogram_problem, logits_problem, solve
 from .exact.validation import PLAN_MASSES as MASSES
 from .exact.validation import exponent, space_of
 from .formulas.gradient import CENTRED, WRT_A
@@ -128,7 +128,7 @@ def emd_loss(
     wide = jnp.promote_types(dtype, jnp.float32)
     # The masses of histograms in 16 bits agree within the rounding of 16 bits, also where they are widened below.
     given = [*([] if from_logits else [input.dtype]), *([target.dtype] if soft else [])]
-    tolerance = max((mass_tolerance(float(jnp.finfo(each).eps), space.n) for each in given), default=0.0)
+    tolerance = max((_tolerance(each, space.n) for each in given), default=0.0)
     factor: Array = jnp.ones(target.shape[:-1] if soft else target.shape, wide)
     total = factor.size
     if weight is not None:
@@ -163,6 +163,12 @@ def emd_loss(
     # The mean of nothing is NaN, and has no gradient.
     nothing = jnp.where(total == 0, jnp.nan, 0.0)
     return (rows.sum() / jnp.where(total == 0, 1, total) + nothing).astype(dtype)
+
+
+def _tolerance(dtype: Any, n: int) -> float:
+    """Return by how much, relative to the larger, the masses of two rows of n bins of a dtype may differ."""
+    numbers = jnp.finfo(dtype)
+    return mass_tolerance(float(numbers.eps), float(numbers.smallest_subnormal), n)
 
 
 def _is_soft(input: Array, target: Array, space: Space) -> bool:
@@ -227,8 +233,8 @@ def _answer(cost: _RowCost, context: Any, out: tuple[Any, Any], input: Any, targ
         arrays = [np.asarray(x) for x in buffers]
     values, grad, x, y = arrays
     if target.dtype.kind in "iu":
-        solve(logits_problem(x, y, cost.space, cost.rho, "equal"), "logits", grad, cost.check, values=values)
+        solve(logits_problem(x, y, cost.space, cost.rho, "equal"), "logits", Output(grad), cost.check, values=values)
     else:
         problem = histogram_problem(x, y, cost.space, cost.rho, "equal")
         problem = problem._replace(tolerance=max(problem.tolerance, cost.tolerance))
-        solve(problem, "gradient", grad, cost.check, CENTRED, WRT_A, values=values)
+        solve(problem, "gradient", Output(grad), cost.check, CENTRED, WRT_A, values=values)

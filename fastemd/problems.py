@@ -37,6 +37,8 @@ class EMDProblem(NamedTuple):
         Which of the two is divided by its mass.
     logits : bool
         Whether a holds logits.
+    caller : Caller or None
+        Makes answers arrays of the caller's library; None where the caller passes numpy arrays, or arrays on a device.
     """
 
     a: Any
@@ -49,6 +51,7 @@ class EMDProblem(NamedTuple):
     tolerance: float
     normalized: tuple[bool, bool]
     logits: bool = False
+    caller: Any = None
 
 
 class Cost(NamedTuple):
@@ -111,6 +114,8 @@ class SinkhornProblem(NamedTuple):
         Whether the plan is wanted.
     same : bool
         Whether b is a, under a symmetric cost.
+    caller : Caller or None
+        As of `EMDProblem`.
     """
 
     a: Any
@@ -130,6 +135,7 @@ class SinkhornProblem(NamedTuple):
     start: tuple[Any, Any] | None = None
     plan: bool = False
     same: bool = False
+    caller: Any = None
 
 
 class Solution(NamedTuple):

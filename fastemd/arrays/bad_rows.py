@@ -14,6 +14,11 @@ from ..formulas.mass import SMALLEST_MASS
 ELSE = "check=False answers NaN for such rows and goes on"
 
 
+def readable(x: np.ndarray) -> np.ndarray:
+    """Return rows of bfloat16, which few functions of numpy read, as float32."""
+    return x.astype(np.float32) if x.dtype.name == "bfloat16" else x
+
+
 def check_rows(x: np.ndarray, name: str) -> None:
     """Raise ValueError if a row holds NaN, an infinity or a negative mass."""
     if x.dtype.kind == "f" and not np.isfinite(x).all():

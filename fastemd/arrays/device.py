@@ -25,6 +25,7 @@ class BFloat16:
     itemsize = 2
     name = str = "bfloat16"
     eps = 2.0**-7
+    least = 2.0**-133
 
     def newbyteorder(self, _: object = None) -> BFloat16:
         """Return the dtype itself: a device has one byte order."""

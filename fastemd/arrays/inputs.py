@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..formulas.mass import mass_tolerance
-from . import placement, readers
-from .device import AnyArray, BFloat16, DeviceArray, Dtype
+from . import host, placement, readers
+from .device import BFLOAT16, AnyArray, DeviceArray, Dtype
 
 
 def one_of(value: Any, choices: Collection[str], name: str) -> str:
@@ -27,27 +27,38 @@ def one_of(value: Any, choices: Collection[str], name: str) -> str:
 
 
 def as_array(x: Any, name: str) -> AnyArray:
-    """Return `x` as an array, without a copy where it is one in host memory or on a CUDA device."""
+    """Return `x` as a numpy array or, if it lies on a CUDA device, its metadata; no copy is made of arrays."""
     if type(x) is np.ndarray or type(x) is DeviceArray:
         return x
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array. Needed: an array without a mask; try {name}.filled(0).")
     if isinstance(x, np.ndarray):
-        return x
-    if (array := readers.read(x, name)) is not None:
+        return x.view(np.ndarray)
+    array: AnyArray | None
+    if (array := readers.read(x, name)) is not None or (array := host.read(x, name)) is not None:
         return array
     if readers.is_device_sequence(x, name):
         raise placement.sequence_error(x, name)
-    package = type(x).__module__.partition(".")[0]
-    if package in ("torch", "jax", "jaxlib", "tensorflow"):
-        raise TypeError(
-            f"{name} is of type {package}.{type(x).__name__}. Needed: a numpy array, whose kind the answer has; "
-            f"try numpy.asarray({name})."
-        )
     try:
-        return np.asarray(x)
-    except ValueError as error:
-        raise ValueError(f"{name} cannot be read as an array ({error}). Needed: rows of equal length.") from None
+        array = np.asarray(x)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{name} cannot be read as an array ({error}). Needed: {_needed_of(x, name)}.") from None
+    if array.dtype == object and array.ndim == 0:
+        raise TypeError(
+            f"{name} is of type {type(x).__name__}, which is no array. Needed: an array or a list of numbers, a bin an "
+            "entry, rows first."
+        )
+    return array
+
+
+def _needed_of(x: Any, name: str) -> str:
+    """Return what a list or tuple needs to be an array."""
+    first = x
+    while isinstance(first, list | tuple) and first:
+        first = first[0]
+    if host.package_of(first) == "torch":
+        return f"tensors of one shape without gradients; try torch.stack({name}).detach()"
+    return "rows of equal length"
 
 
 def host_array(x: Any, name: str) -> np.ndarray:
@@ -59,21 +70,39 @@ def host_array(x: Any, name: str) -> np.ndarray:
 
 
 def real_array(x: Any, name: str) -> AnyArray:
-    """Return `x` as an array of float16, float32, float64 or integers, on a device also of bfloat16."""
+    """Return `x` as an array of float16, bfloat16, float32, float64, integers or, in host memory, bools."""
     array = as_array(x, name)
-    if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
+    if not _is_real(array.dtype) or (array.dtype.kind == "b" and isinstance(array, DeviceArray)):
+        mend = f"{name}.real" if array.dtype.kind == "c" else conversion(x, name, array, "float64")
         raise TypeError(
-            f"{name} has dtype {array.dtype}. Needed: float16, float32, float64 or integers; "
-            f"try {placement.conversion(name, array, 'float64')}."
+            f"{name} has dtype {array.dtype}. Needed: float16, bfloat16, float32, float64 or integers; try {mend}."
         )
     return array
 
 
-def histograms(x: Any, name: str, space: Any) -> AnyArray:
-    """Return `x` as an array (..., n) of float16, float32, float64 or integers, on a device also of bfloat16.
+def _is_real(dtype: Dtype) -> bool:
+    """Whether kernels read numbers of a dtype."""
+    return (dtype.kind in "iufb" and dtype.itemsize <= 8) or dtype.name == "bfloat16"
 
-    `space` has n bins.
-    """
+
+def is_float(dtype: Dtype) -> bool:
+    """Whether a dtype is one of floats, bfloat16 too."""
+    return dtype.kind == "f" or dtype.name == "bfloat16"
+
+
+def conversion(x: Any, name: str, array: AnyArray, dtype: str) -> str:
+    """Return the expression that converts what a caller has passed to an array of a dtype."""
+    if isinstance(array, DeviceArray):
+        return placement.conversion(name, array, dtype)
+    if host.package_of(x) == "torch":
+        return f"{name}.to(torch.{dtype})"
+    if isinstance(x, np.ndarray | np.generic):
+        return f"{name}.astype(numpy.{dtype})"
+    return f"numpy.asarray({name}, dtype=numpy.{dtype})"
+
+
+def histograms(x: Any, name: str, space: Any) -> AnyArray:
+    """Return `x` as an array (..., n) of real numbers; `space` has n bins."""
     array = real_array(x, name)
     if array.ndim == 0:
         raise ValueError(f"{name} is a single number. Needed: an array of shape (..., {space.n}), a bin an entry.")
@@ -86,8 +115,19 @@ def histograms(x: Any, name: str, space: Any) -> AnyArray:
 
 
 def answer_dtype(dtype: Dtype) -> Any:
-    """Return the dtype of an answer to arrays of a dtype: the same, but float64 for integers."""
-    return dtype.newbyteorder("=") if dtype.kind == "f" else np.dtype(np.float64)
+    """Return the dtype of an answer to arrays of a dtype: the same, but float64 for integers and bools."""
+    return dtype.newbyteorder("=") if is_float(dtype) else np.dtype(np.float64)
+
+
+@functools.lru_cache(maxsize=256)
+def promoted(x: np.dtype, y: np.dtype) -> np.dtype:
+    """Return the dtype of an answer to arrays of two dtypes in host memory, by numpy's promotion."""
+    try:
+        common = np.result_type(x, y)
+    except TypeError:  # bfloat16 has no promotion with float16 and wide integers; float32 holds bfloat16 exactly
+        wide = (np.dtype(np.float32) if each.name == "bfloat16" else each for each in (x, y))
+        common = np.result_type(*wide)
+    return answer_dtype(common)
 
 
 def named_dtype(dtype: Any, name: str) -> np.dtype:
@@ -106,11 +146,15 @@ def common(a: AnyArray, b: AnyArray, names: tuple[str, str], classes: bool = Fal
 
     With `classes`, b holds class indices: it has no axis of bins, and its dtype is of no concern.
     """
-    if isinstance(a, DeviceArray) or isinstance(b, DeviceArray):
+    on_device = isinstance(a, DeviceArray) or isinstance(b, DeviceArray)
+    if on_device:
         placement.check_same_device(a, b, names)
     dtype = answer_dtype(a.dtype)
-    if not classes and (dtype != answer_dtype(b.dtype) or (a.dtype.kind == "f") != (b.dtype.kind == "f")):
-        raise _dtype_error(a, b, names)
+    if not classes and a.dtype != b.dtype:
+        if not on_device:
+            dtype = promoted(a.dtype, b.dtype)
+        elif dtype != answer_dtype(b.dtype) or (a.dtype.kind == "f") != (b.dtype.kind == "f"):
+            raise _dtype_error(a, b, names)
     rows_a, rows_b = a.shape[:-1], b.shape if classes else b.shape[:-1]
     if rows_a == rows_b:
         return dtype, rows_a
@@ -134,9 +178,17 @@ def _dtype_error(a: AnyArray, b: AnyArray, names: tuple[str, str]) -> TypeError:
 
 
 @functools.lru_cache(maxsize=256)
-def tolerance(dtype: Dtype, n: int) -> float:
-    """Return by how much, relative to the larger, two masses of n bins of a dtype may differ."""
-    return mass_tolerance(dtype.eps if isinstance(dtype, BFloat16) else float(np.finfo(dtype).eps), n)
+def tolerance(dtype: Dtype, other: Dtype, n: int) -> float:
+    """Return by how much, relative to the larger, the masses of two rows of n bins of two dtypes may differ."""
+    return max(mass_tolerance(*float_limits(each), n) for each in (dtype, other))
+
+
+def float_limits(dtype: Dtype) -> tuple[float, float]:
+    """Return the relative spacing of the floats of a dtype, and the smallest above 0; of float64 for integers."""
+    if dtype.name == "bfloat16":
+        return BFLOAT16.eps, BFLOAT16.least
+    numbers = np.finfo(dtype if dtype.kind == "f" else np.float64)
+    return float(numbers.eps), float(numbers.smallest_subnormal)
 
 
 def output(out: Any, name: str, shape: tuple[int, ...], dtype: Dtype, inputs: dict[str, Any]) -> Any:
@@ -147,6 +199,8 @@ def output(out: Any, name: str, shape: tuple[int, ...], dtype: Dtype, inputs: di
     first, like = next(iter(inputs.items()))
     on_device = isinstance(like, DeviceArray)
     array: Any = out if isinstance(out, np.ndarray) and not on_device else readers.read(out, name)
+    if array is None and not on_device:
+        array = host.writable(out, name)
     if array is None:
         raise placement.output_error(out, name, shape, dtype, first, like)
     placement.check_same_device(like, array, (first, name))

@@ -217,4 +217,6 @@ def sinkhorn_divergence(
         combine([part.converged for part in parts], problem, LEAST, np.dtype(bool)),
     ]
     warn(parts if 0 not in problem.batch else [pair], problem, method, epsilon_scaling, check)
-    return DivergenceResult(*map(answer, found))
+    value, grad_a, grad_b, *rest = found
+    gradients = (answer(x, problem, None, problem.cost.n) for x in (grad_a, grad_b))
+    return DivergenceResult(answer(value, problem), *gradients, *(answer(x, problem) for x in rest))

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..arrays import device, inputs, placement
-from ..arrays.bad_rows import good_rows, raise_unexplained
+from ..arrays.bad_rows import good_rows, raise_unexplained, readable
+from ..arrays.callers import caller_of
 from ..arrays.device import DeviceArray
 from ..problems import PLAIN_RANGE, SAFE_RANGE, Cost, SinkhornProblem, Solution
 from ..results import SinkhornResult, SinkhornWarning
@@ -34,11 +35,11 @@ def problem_of(
     potentials: Any = None,
 ) -> SinkhornProblem:
     """Return the problem of a call, every argument checked."""
-    a = validation.histogram(a, "a", cost.n, "rows")
-    b = validation.histogram(b, "b", cost.k, "columns")
-    dtype, batch = inputs.common(a, b, ("a", "b"))
+    x = validation.histogram(a, "a", cost.n, "rows")
+    y = validation.histogram(b, "b", cost.k, "columns")
+    dtype, batch = inputs.common(x, y, ("a", "b"))
     if isinstance(cost.matrix, DeviceArray):
-        placement.check_same_device(a, cost.matrix, ("a", "cost_or_space"))
+        placement.check_same_device(x, cost.matrix, ("a", "cost_or_space"))
     normalize = inputs.one_of(mass, validation.MASSES, "mass") == "normalize"
     reg = validation.strength(reg, cost)
     max_iter = validation.iterations(max_iter)
@@ -47,10 +48,10 @@ def problem_of(
         unbalanced = validation.positive(unbalanced, "unbalanced", "the price of marginals that differ")
     wanted = inputs.one_of(method, validation.METHODS, "method")
     factor = validation.scaling_factor(epsilon_scaling)
-    start = validation.potentials_pair(potentials, ((*batch, cost.n), (*batch, cost.k)), a)
+    start = validation.potentials_pair(potentials, ((*batch, cost.n), (*batch, cost.k)), x)
     return SinkhornProblem(
-        a,
-        b,
+        x,
+        y,
         batch,
         dtype,
         dtype,
@@ -62,9 +63,10 @@ def problem_of(
         unbalanced,
         _method(wanted, dtype, cost, reg, unbalanced),
         normalize,
-        None if normalize or unbalanced is not None else inputs.tolerance(dtype, max(cost.n, cost.k)),
+        None if normalize or unbalanced is not None else inputs.tolerance(x.dtype, y.dtype, max(cost.n, cost.k)),
         start,
         plan,
+        caller=None if x is a and y is b else caller_of(x, a, b, cost.space),
     )
 
 
@@ -99,7 +101,7 @@ def backend(on_device: bool) -> Any:
 
 def _raise_bad_row(problem: SinkhornProblem) -> NoReturn:
     """Raise ValueError for the first bad row; arrays on a device are copied to host memory."""
-    a, b = device.to_host(problem.a), device.to_host(problem.b)
+    a, b = (readable(device.to_host(x)) for x in problem[:2])
     if not good_rows(a, b, problem.tolerance).all():
         validation.check_rows(a, b, problem.tolerance)
     for i, potential in enumerate(problem.start or ()):
@@ -107,19 +109,24 @@ def _raise_bad_row(problem: SinkhornProblem) -> NoReturn:
     raise_unexplained(np.full(problem.batch, np.nan))
 
 
-def answer(x: Any, dtype: Any = None) -> Any:
-    """Return an array as the caller has it: rounded to a dtype, a scalar for one pair, or of the caller's library."""
+def answer(x: Any, problem: SinkhornProblem, dtype: Any = None, n: int = -1) -> Any:
+    """Return an array as the caller has it: rounded to a dtype, a scalar for one pair, or of the caller's library.
+
+    n is the number of bins in its last axis; -1 where that is no axis of bins.
+    """
     if isinstance(x, DeviceArray):
         return device.to_caller(x)
     with np.errstate(over="ignore"):
-        return (x if dtype is None else x.astype(dtype))[()]
+        found = (x if dtype is None else x.astype(dtype))[()]
+    return found if problem.caller is None else problem.caller(found, n)
 
 
 def result_of(solution: Solution, problem: SinkhornProblem) -> SinkhornResult:
     """Return a solution as the caller has it."""
-    value, regularised, f, g, grad_a, grad_b = (answer(x, problem.dtype) for x in solution[:6])
-    n_iter, error, converged = (answer(x) for x in solution[6:9])
-    plan = None if solution.plan is None else answer(solution.plan)
+    value, regularised = (answer(x, problem, problem.dtype) for x in solution[:2])
+    f, g, grad_a, grad_b = (answer(x, problem, problem.dtype, x.shape[-1]) for x in solution[2:6])
+    n_iter, error, converged = (answer(x, problem) for x in solution[6:9])
+    plan = None if solution.plan is None else answer(solution.plan, problem)
     return SinkhornResult(value, regularised, (f, g), plan, n_iter, error, converged, grad_a, grad_b, problem.method)
 
 

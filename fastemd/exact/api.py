@@ -11,7 +11,7 @@ from ..arrays.inputs import one_of
 from ..arrays.inputs import output as checked_output
 from ..formulas.gradient import CENTRED, EXPECTED, POTENTIAL, UNCENTRED, WRT_A, WRT_B
 from ..spaces.base import Space
-from .call import check_rows, histogram_problem, output, solve
+from .call import NO_OUTPUT, answer, check_rows, histogram_problem, output, solve
 from .logits import emd_with_logits
 from .plans import plan
 from .validation import WRT, output_pair
@@ -84,7 +84,7 @@ def emd(a: ArrayLike, b: ArrayLike, space: Space, *, rho: float = 1, mass: str =
     >>> fe.emd(a, b, fe.Ring(4), rho=2)
     array([0.5   , 0.1875])
     """
-    return solve(histogram_problem(a, b, space, rho, mass), "value", None, check)[0]
+    return solve(histogram_problem(a, b, space, rho, mass), "value", NO_OUTPUT, check)[0]
 
 
 def emd_value_and_grad(
@@ -155,7 +155,7 @@ def emd_value_and_grad(
     problem = histogram_problem(a, b, space, rho, mass)
     wrt = one_of(wrt, WRT, "wrt")
     if wrt == "length":
-        grad = output(problem, out, problem.space.m)
+        grad = output(problem, out, problem.space.m, edges=True)
         return solve(problem, "length_gradient", grad, check)
     n = problem.space.n
     baseline = CENTRED if centred else EXPECTED if problem.mass == "normalize" else UNCENTRED
@@ -165,10 +165,11 @@ def emd_value_and_grad(
     outs = (None, None) if out is None else output_pair(out)
     grad_a, grad_b = (output(problem, o, n, f"out[{i}]") for i, o in enumerate(outs))
     if outs[1] is not None:
-        checked_output(outs[1], "out[1]", grad_b.shape, problem.dtype, {"out[0]": grad_a})
+        checked_output(outs[1], "out[1]", grad_b.array.shape, problem.dtype, {"out[0]": grad_a.array})
     value, found_a = solve(problem, "gradient", grad_a, check, baseline, WRT_A)
-    if problem.mass != "normalize" and isinstance(grad_b, np.ndarray):
-        return value, (found_a, np.negative(found_a, out=grad_b))
+    if problem.mass != "normalize" and isinstance(grad_b.array, np.ndarray):
+        np.negative(grad_a.array, out=grad_b.array)
+        return value, (found_a, answer(problem, grad_b))
     return value, (found_a, solve(problem, "gradient", grad_b, False, baseline, WRT_B)[1])
 
 
@@ -205,7 +206,7 @@ def flow(
     array([1., 1.])
     """
     problem = histogram_problem(a, b, space, 1, mass)
-    phi = output(problem, out, problem.space.m)
+    phi = output(problem, out, problem.space.m, edges=True)
     return solve(problem, "flow", phi, check)[1]
 
 

@@ -11,12 +11,13 @@ from ..arrays.bad_rows import (
     first_row,
     raise_first,
     raise_unexplained,
+    readable,
     row_label,
     source_row,
 )
 from ..spaces.base import Space
 
-__all__ = ["check_histograms", "check_logits", "raise_unexplained"]
+__all__ = ["check_histograms", "check_logits", "raise_unexplained", "readable"]
 
 
 def check_histograms(a: np.ndarray, b: np.ndarray, space: Space, mass: str, tolerance: float) -> None:

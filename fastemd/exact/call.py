@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import importlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..arrays import device, inputs
-from ..arrays.device import AnyArray, DeviceArray
+from ..arrays.callers import caller_of
+from ..arrays.device import DeviceArray
 from ..formulas.mass import ANY_SURPLUS
 from ..problems import EMDProblem
 from . import bad_rows, validation
@@ -18,10 +19,11 @@ from . import bad_rows, validation
 def histogram_problem(a: Any, b: Any, space: Any, rho: Any, mass: Any) -> EMDProblem:
     """Return the problem of two arrays of histograms."""
     space, rho, mass = validation.options(space, rho, mass)
-    a, b = inputs.histograms(a, "a", space), inputs.histograms(b, "b", space)
-    dtype, batch = inputs.common(a, b, ("a", "b"))
-    tolerance = ANY_SURPLUS if mass == "root" else inputs.tolerance(dtype, space.n)
-    return EMDProblem(a, b, batch, dtype, space, rho, mass, tolerance, (mass == "normalize",) * 2)
+    x, y = inputs.histograms(a, "a", space), inputs.histograms(b, "b", space)
+    dtype, batch = inputs.common(x, y, ("a", "b"))
+    tolerance = ANY_SURPLUS if mass == "root" else inputs.tolerance(x.dtype, y.dtype, space.n)
+    caller = None if x is a and y is b else caller_of(x, a, b, space)
+    return EMDProblem(x, y, batch, dtype, space, rho, mass, tolerance, (mass == "normalize",) * 2, False, caller)
 
 
 def logits_problem(logits: Any, target: Any, space: Any, rho: Any, mass: Any) -> EMDProblem:
@@ -30,40 +32,78 @@ def logits_problem(logits: Any, target: Any, space: Any, rho: Any, mass: Any) ->
     z, y, classes = validation.logits_and_target(logits, target, space)
     dtype, batch = inputs.common(z, y, ("logits", "target"), classes)
     normalized = (False, mass == "normalize" and not classes)
-    return EMDProblem(z, y, batch, dtype, space, rho, mass, inputs.tolerance(dtype, space.n), normalized, True)
+    tolerance = inputs.tolerance(z.dtype, z.dtype if classes else y.dtype, space.n)
+    caller = None if z is logits and y is target else caller_of(z, logits, target, space)
+    return EMDProblem(z, y, batch, dtype, space, rho, mass, tolerance, normalized, True, caller)
 
 
-def output(problem: EMDProblem, out: Any, columns: int, name: str = "out") -> AnyArray:
+class Output(NamedTuple):
+    """Where a kernel writes (..., columns).
+
+    Parameters
+    ----------
+    array : ndarray or DeviceArray
+    given : object or None
+        The caller's own array with that memory; None for a new one.
+    n : int
+        Number of bins in the last axis; -1 where it is one of edges.
+    """
+
+    array: Any
+    given: Any = None
+    n: int = -1
+
+
+NO_OUTPUT = Output(None)
+
+
+def output(problem: EMDProblem, out: Any, columns: int, name: str = "out", edges: bool = False) -> Output:
     """Return `out`, if it fits an answer of so many columns, or a new array where it is None."""
     shape = (*problem.batch, columns)
+    n = -1 if edges else columns
     if out is None:
-        return _empty(problem, shape)
+        return Output(_empty(problem, shape), None, n)
     names = ("logits", "target") if problem.logits else ("a", "b")
-    return inputs.output(out, name, shape, problem.dtype, dict(zip(names, problem[:2], strict=True)))
+    return Output(inputs.output(out, name, shape, problem.dtype, dict(zip(names, problem[:2], strict=True))), out, n)
 
 
 def solve(
-    problem: EMDProblem, kernel: str, out: AnyArray | None, check: bool, *flags: int, values: Any = None
+    problem: EMDProblem, kernel: str, output: Output, check: bool, *flags: int, values: Any = None
 ) -> tuple[Any, Any]:
-    """Run a kernel and return the values and `out`, as the caller's library has them.
+    """Run a kernel and return the values and the output, as the caller's library has them.
 
     The values are an array, or for one pair a scalar (on a device, an array of no axes). They are written to `values`,
     where that is given.
     """
     if values is None:
         values = _empty(problem, problem.batch)
+    out = output.array
     on_device = isinstance(values, DeviceArray)
     if values.size:
         _backend(on_device).solve(problem, kernel, flags, values, out)
-    if check and np.isnan(found := device.to_host(values) if on_device else values).any():
+    if check and np.isnan(looked := device.to_host(values) if on_device else values).any():
         check_rows(problem)
-        bad_rows.raise_unexplained(found)
-    return (device.to_caller(values), device.to_caller(out)) if on_device else (values[()], out)
+        bad_rows.raise_unexplained(looked)
+    found = device.to_caller(values) if on_device else values[()]
+    if problem.caller is not None:
+        found = problem.caller(found, -1)
+    return found, answer(problem, output)
+
+
+def answer(problem: EMDProblem, output: Output) -> Any:
+    """Return an output as the caller has it."""
+    if output.given is not None:
+        return output.given
+    if isinstance(output.array, DeviceArray):
+        return device.to_caller(output.array)
+    if output.array is None or problem.caller is None:
+        return output.array
+    return problem.caller(output.array, output.n)
 
 
 def check_rows(problem: EMDProblem) -> None:
     """Raise ValueError for the first bad row; arrays on a device are copied to host memory."""
-    a, b = device.to_host(problem.a), device.to_host(problem.b)
+    a, b = (bad_rows.readable(device.to_host(x)) for x in problem[:2])
     look = bad_rows.check_logits if problem.logits else bad_rows.check_histograms
     look(a, b, problem.space, problem.mass, problem.tolerance)
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from ..arrays.device import DeviceArray
 from ..arrays.placement import host_memory_error
 from ..spaces.base import Space
-from .call import histogram_problem, solve
+from .call import Output, histogram_problem, solve
 from .validation import PLAN_MASSES, mass_policy, space_of
 
 
@@ -50,11 +50,11 @@ def plan(a: ArrayLike, b: ArrayLike, space: Space, *, mass: str = "equal", check
            [0. , 0. , 0. ]])
     """
     mass_policy(mass, space_of(space), PLAN_MASSES)
-    problem = histogram_problem(a, b, space, 1, mass)
+    problem = histogram_problem(a, b, space, 1, mass)._replace(caller=None)
     if isinstance(problem.a, DeviceArray):
         raise host_memory_error(problem.a, "a", "a plan is a sparse array of scipy's")
     phi = np.empty((*problem.batch, problem.space.m), problem.dtype)
-    good = ~np.isnan(solve(problem, "flow", phi, check)[0])
+    good = ~np.isnan(solve(problem, "flow", Output(phi), check)[0])
     shape = (*problem.batch, problem.space.n)
     a, b = np.broadcast_to(problem.a, shape), np.broadcast_to(problem.b, shape)
     rows = _plan_rows(a, b, phi, good, problem.space, mass)

@@ -11,7 +11,6 @@ from typing import Any
 
 from ..arrays import inputs
 from ..arrays.device import AnyArray
-from ..arrays.placement import conversion
 from ..spaces.base import Space
 
 MASSES = ("equal", "normalize", "root")
@@ -61,24 +60,26 @@ def options(space: Any, rho: Any, mass: Any, choices: Collection[str] = MASSES) 
 def logits_and_target(logits: Any, target: Any, space: Space) -> tuple[AnyArray, AnyArray, bool]:
     """Return logits (..., n), their target, and whether it holds class indices (...) or histograms (..., n)."""
     z = inputs.as_array(logits, "logits")
-    if z.dtype.kind in "iu":
-        raise TypeError(f"logits has dtype {z.dtype}. Needed: floats; try {conversion('logits', z, 'float32')}.")
+    if z.dtype.kind in "iub":
+        mend = inputs.conversion(logits, "logits", z, "float32")
+        raise TypeError(f"logits has dtype {z.dtype}. Needed: floats; try {mend}.")
     z = inputs.histograms(z, "logits", space)
     y = inputs.as_array(target, "target")
     classes = y.dtype.kind in "iu"
     if y.ndim and y.shape[-1] == space.n > 1:
         if classes and y.ndim == z.ndim:
+            mend = inputs.conversion(target, "target", y, z.dtype.name)
             raise ValueError(
                 f"target holds integers and has shape {y.shape}, beside logits of shape {z.shape}: one class each, or "
-                f"histograms of {space.n} bins. Needed: for histograms, floats; try "
-                f"{conversion('target', y, z.dtype.name)}. For classes that share a row of logits, an axis more in the "
-                "logits; try logits[..., None, :]."
+                f"histograms of {space.n} bins. Needed: for histograms, floats; try {mend}. For classes that share a "
+                "row of logits, an axis more in the logits; try logits[..., None, :]."
             )
         if not classes and y.shape == z.shape[:-1]:
+            mend = inputs.conversion(target, "target", y, "int64")
             raise ValueError(
                 f"target holds floats and has shape {y.shape}, beside logits of shape {z.shape}: a class for each row, "
                 f"or a histogram of {space.n} bins for all of them. Needed: for classes, integers; try "
-                f"{conversion('target', y, 'int64')}. For a histogram, an axis more; try target[None]."
+                f"{mend}. For a histogram, an axis more; try target[None]."
             )
     return z, y if classes else inputs.histograms(y, "target", space), classes
 

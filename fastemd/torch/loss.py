@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from ..arrays.inputs import one_of
 from ..exact.validation import PLAN_MASSES as MASSES
 from ..exact.validation import space_of
-from ..formulas.mass import mass_tolerance
 from ..spaces.base import Space
 from . import validation
 from .autograd import loss_of_rows, may_require_grad
@@ -117,8 +116,8 @@ def emd_loss(
     if input.dim() > 2:
         input, target = input.movedim(1, -1), target.movedim(1, -1) if soft else target
     # The masses of histograms in 16 bits agree within the rounding of 16 bits, also where they are widened below.
-    eps = max(torch.finfo(target.dtype).eps if soft else 0.0, 0.0 if from_logits else torch.finfo(input.dtype).eps)
-    tolerance = mass_tolerance(eps, space.n)
+    coarse = [x.dtype for x in ([target] if soft else []) + ([] if from_logits else [input])]
+    tolerance = max((validation.tolerance(each, space.n) for each in coarse), default=0.0)
     if soft:
         dtype = torch.promote_types(dtype, target.dtype)
     elif target.dtype != torch.int64:

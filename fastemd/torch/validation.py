@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..formulas.mass import mass_tolerance
 from ..spaces.base import Space
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -88,6 +89,12 @@ def _check_shapes(input: Tensor, target: Tensor, space: Space) -> None:
             f"expected target dtype to be Long or Byte, but got {_kind(target)}. Needed: class indices; try "
             "target.long(); histograms have the shape of the input."
         )
+
+
+def tolerance(dtype: torch.dtype, n: int) -> float:
+    """Return by how much, relative to the larger, the masses of two rows of n bins of a dtype may differ."""
+    numbers = torch.finfo(dtype)
+    return mass_tolerance(numbers.eps, numbers.smallest_normal * numbers.eps, n)
 
 
 def out_of_bounds(target: int, space: Space) -> IndexError:

@@ -106,8 +106,9 @@ def test_two_streams_do_not_mix(devices):
 @pytest.mark.parametrize(
     ("make", "dtype", "mend"),
     [
-        (CupyArray, "complex64", "try a.astype('float64')"),
-        (TorchTensor, "complex64", "try a.to(torch.float64)"),
+        (CupyArray, "complex64", "try a.real"),
+        (CupyArray, "longdouble", "try a.astype('float64')"),
+        (TorchTensor, "complex64", "try a.real"),
         (TorchTensor, "bool", "try a.to(torch.float64)"),
         (CapsuleArray, "bool", "try cupy.asarray(a).astype('float64')"),
         (NumbaArray, "V2", "bfloat16, float32, float64 or integers; convert it first"),  # by the reader
@@ -138,8 +139,8 @@ def test_shapes_and_dtypes_are_looked_at_as_in_host_memory():
 
 
 def test_bfloat16_has_a_tolerance_of_its_own():
-    assert inputs.tolerance(BFLOAT16, 1) == 2.0**-4
-    assert inputs.tolerance(BFLOAT16, 10**9) == np.sqrt(2.0**-7)
+    assert inputs.tolerance(BFLOAT16, BFLOAT16, 10**9) == pytest.approx(4 * 2.0**-7)
+    assert inputs.tolerance(np.dtype(np.float32), BFLOAT16, 3) == inputs.tolerance(BFLOAT16, BFLOAT16, 3)
 
 
 # --- out= -------------------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def _solve_rows(
     out: np.ndarray | None = None,
 ) -> None:
     rows = len(values)
-    dtype = FLOAT32 if a.dtype.itemsize <= 4 and a.dtype.kind == "f" else FLOAT64
+    dtype = FLOAT32 if problem.dtype.itemsize <= 4 else FLOAT64
     config = _config(problem, kernel, dtype, b.ndim == 1)
     staged = [not _is_direct(x, dtype) for x in (a, b, values, out)]
     staged[1] &= b.ndim > 1
