@@ -4,7 +4,8 @@
 >>> float(fe.emd([1.0, 0.0, 0.0], [0.0, 0.0, 1.0], fe.Chain(3)))
 2.0
 
-Names are loaded when first used: importing fastemd imports neither numba nor scipy.
+Names are loaded when first used: importing fastemd imports neither numba nor scipy. So are `fastemd.torch` and
+`fastemd.jax`, which need torch and jax.
 """
 
 from __future__ import annotations
@@ -36,12 +37,14 @@ _HOMES = {
     "emd_with_logits": "exact.api",
     "flow": "exact.api",
     "get_num_threads": "threads",
+    "jax": "",
     "plan": "exact.api",
     "potential": "exact.api",
     "reference": "",
     "set_num_threads": "threads",
     "sinkhorn": "entropic.api",
     "sinkhorn_divergence": "entropic.api",
+    "torch": "",
     "warmup": "exact.warmup",
 }
 
@@ -81,4 +84,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*__all__, *_HOMES})

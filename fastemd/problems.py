@@ -39,6 +39,8 @@ class EMDProblem(NamedTuple):
         Whether a holds logits.
     caller : Caller or None
         Makes answers arrays of the caller's library; None where the caller passes numpy arrays, or arrays on a device.
+    empty : str
+        What the answer of a pair with an empty row is, where it has none: "raise", "nan" or "zero".
     """
 
     a: Any
@@ -52,6 +54,7 @@ class EMDProblem(NamedTuple):
     normalized: tuple[bool, bool]
     logits: bool = False
     caller: Any = None
+    empty: str = "raise"
 
 
 class Cost(NamedTuple):

@@ -18,8 +18,11 @@ def module_name(path):
     return path.relative_to(PACKAGE.parent).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
 
 
+ADAPTERS = ("jax", "torch")  # not in __all__: `from fastemd import *` must not need them
+
+
 def test_public_names_are_those_that_are_loaded():
-    assert sorted(fe.__all__) == sorted(fe._HOMES) == dir(fe)
+    assert sorted([*fe.__all__, *ADAPTERS]) == sorted(fe._HOMES) == dir(fe)
     for name in fe.__all__:
         assert getattr(fe, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'earth'"):

@@ -15,8 +15,8 @@ space = fe.Chain(20_000)
 a, b = np.full((1, 20_000), 1.0), np.random.default_rng(0).permutation(np.arange(20_000.0))[None]
 fe.emd(a, b, space, rho=1.5, mass="normalize")
 a, b = np.broadcast_to(a, (1_500, 20_000)), np.broadcast_to(b, (1_500, 20_000))
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     for _ in range(50):
         fe.emd(a, b, space, rho=1.5, mass="normalize")
 except KeyboardInterrupt:

@@ -21,7 +21,16 @@ Array = np.ndarray[Any, Any]
 __all__ = ["check", "emd", "emd_value_and_grad", "emd_with_logits", "flow", "plan", "potential"]
 
 
-def emd(a: ArrayLike, b: ArrayLike, space: Space, *, rho: float = 1, mass: str = "equal", check: bool = True) -> Any:
+def emd(
+    a: ArrayLike,
+    b: ArrayLike,
+    space: Space,
+    *,
+    rho: float = 1,
+    mass: str = "equal",
+    empty: str = "raise",
+    check: bool = True,
+) -> Any:
     """Earth Mover's Distance of histograms on a chain, ring or tree.
 
     ``EMD_rho(a, b) = sum_e length_e * abs(phi_e) ** rho``, where phi_e is the flow that edge e carries in an optimal
@@ -32,34 +41,45 @@ def emd(a: ArrayLike, b: ArrayLike, space: Space, *, rho: float = 1, mass: str =
     Parameters
     ----------
     a, b : array_like, shapes (..., n)
-        Histograms: masses of the n bins, not negative, in float16, float32, float64 (both the same) or integers.
-        Leading axes are a batch and broadcast against each other; nothing is copied out for that. Both may lie on a
-        CUDA device, in arrays of cupy, torch, numba, jax or any library with the CUDA array interface or DLPack, with
-        any strides and in bfloat16, too; they are used where they are, on their library's current stream.
+        Histograms: masses of the n bins, not negative, in float16, bfloat16 (of ml_dtypes), float32, float64, integers
+        or bools. Leading axes are a batch and broadcast against each other; nothing is copied out for that. In host
+        memory they are lists, or arrays of numpy, torch, jax, or any library with DLPack or the array API, or frames
+        and series of pandas and polars, which hold a histogram a row. Both may lie on a CUDA device, in arrays of cupy,
+        torch, numba, jax or any library with the CUDA array interface or DLPack, with any strides; they are used where
+        they are, on their library's current stream.
     space : Chain, Ring or Tree
         Where the bins lie.
     rho : float, optional
-        Exponent of the flow, at least 1.
+        Exponent of the flow, at least 1; 1, the default of every function on histograms, is the distance. The losses
+        (`fastemd.torch.emd_loss` and others) take 2 by default, which trains better.
     mass : {"equal", "normalize", "root"}, optional
-        "equal": the masses of a pair have to agree, within what rounding does to n bins of the dtype. "normalize":
-        each row is divided by its mass. "root" (chains and trees): a surplus of one histogram travels to the root, on
-        a chain the last bin, and costs its way.
+        "equal": the masses of a pair have to agree, within what rounding does to n bins of the coarser dtype.
+        "normalize": each row is divided by its mass. "root" (chains and trees): a surplus of one histogram travels to
+        the root, on a chain the last bin, and costs its way.
+    empty : {"raise", "nan", "zero"}, optional
+        What an empty row, whose bins are all 0, is answered beside one that is not, or under ``mass="normalize"``, by
+        which it cannot be divided: an error, NaN, or 0 with gradients of 0. No matter for "root". On a device not
+        "zero".
     check : bool, optional
         True: a row that is no histogram, or breaks the mass policy, raises. False: the answer of such a row is NaN.
 
     Returns
     -------
     numpy scalar or ndarray, shape (...)
-        The value of each row, in the unit of length times mass ** rho; of the dtype of a, float64 for integers. Sums
-        are float64 inside and rounded once. One pair gives a scalar. For arrays on a device an array beside them, also
-        for one pair: of cupy, torch or jax if a is, else of numba.
+        The value of each row, in the unit of length times mass ** rho; of the dtype of a and b, where they differ by
+        numpy's promotion, float64 for integers. Sums are float64 inside and rounded once. One pair gives a scalar. The
+        answer is of the kind of a or, where a is numpy's or a list, of b: a tensor of torch, also for one pair, an
+        array of jax, a series with the rows' names. For arrays on a device it lies beside them: of cupy, torch or jax
+        if a is, else of numba.
 
     Raises
     ------
     TypeError
-        If an array is of the wrong kind, the two dtypes differ, or just one array lies on a device.
+        If an array is of the wrong kind, a tensor requires grad, just one array lies on a device, or two on a device
+        differ in dtype.
     ValueError
-        If shapes or options do not fit, devices or streams differ, or, under ``check=True``, for the first bad row.
+        If shapes or options do not fit, frames name rows or bins in two orders, devices or streams differ, or, under
+        ``check=True``, for the first bad row.
     RuntimeError, MemoryError
         If a CUDA device cannot be used, for a reason that the message gives, or its memory is used up.
 
@@ -84,7 +104,7 @@ def emd(a: ArrayLike, b: ArrayLike, space: Space, *, rho: float = 1, mass: str =
     >>> fe.emd(a, b, fe.Ring(4), rho=2)
     array([0.5   , 0.1875])
     """
-    return solve(histogram_problem(a, b, space, rho, mass), "value", NO_OUTPUT, check)[0]
+    return solve(histogram_problem(a, b, space, rho, mass, empty), "value", NO_OUTPUT, check)[0]
 
 
 def emd_value_and_grad(
@@ -97,6 +117,7 @@ def emd_value_and_grad(
     centred: bool = True,
     out: Any = None,
     mass: str = "equal",
+    empty: str = "raise",
     check: bool = True,
 ) -> tuple[Any, Any]:
     """Value and gradient of the Earth Mover's Distance, in one go.
@@ -107,7 +128,7 @@ def emd_value_and_grad(
 
     Parameters
     ----------
-    a, b, space, rho, mass, check
+    a, b, space, rho, mass, empty, check
         As for `emd`.
     wrt : {"a", "b", "both", "length"}, optional
         What the gradient is taken with respect to.
@@ -152,7 +173,7 @@ def emd_value_and_grad(
     >>> fe.emd_value_and_grad([1.0, 0.0, 0.0], [0.0, 0.0, 1.0], fe.Chain(3), rho=2, wrt="length")
     (np.float64(2.0), array([1., 1.]))
     """
-    problem = histogram_problem(a, b, space, rho, mass)
+    problem = histogram_problem(a, b, space, rho, mass, empty)
     wrt = one_of(wrt, WRT, "wrt")
     if wrt == "length":
         grad = output(problem, out, problem.space.m, edges=True)
@@ -174,7 +195,14 @@ def emd_value_and_grad(
 
 
 def flow(
-    a: ArrayLike, b: ArrayLike, space: Space, *, mass: str = "equal", out: Any = None, check: bool = True
+    a: ArrayLike,
+    b: ArrayLike,
+    space: Space,
+    *,
+    mass: str = "equal",
+    empty: str = "raise",
+    out: Any = None,
+    check: bool = True,
 ) -> Array:
     """Flow over each edge that carries a to b at the least cost.
 
@@ -183,7 +211,7 @@ def flow(
 
     Parameters
     ----------
-    a, b, space, mass, check
+    a, b, space, mass, empty, check
         As for `emd`.
     out : ndarray, optional
         Receives the flow.
@@ -205,7 +233,7 @@ def flow(
     >>> fe.flow([1.0, 0.0, 0.0], [0.0, 0.0, 1.0], fe.Chain(3))
     array([1., 1.])
     """
-    problem = histogram_problem(a, b, space, 1, mass)
+    problem = histogram_problem(a, b, space, 1, mass, empty)
     phi = output(problem, out, problem.space.m, edges=True)
     return solve(problem, "flow", phi, check)[1]
 
@@ -218,6 +246,7 @@ def potential(
     rho: float = 1,
     centred: bool = True,
     mass: str = "equal",
+    empty: str = "raise",
     out: Any = None,
     check: bool = True,
 ) -> Array:
@@ -228,7 +257,7 @@ def potential(
 
     Parameters
     ----------
-    a, b, space, rho, mass, out, check
+    a, b, space, rho, mass, empty, out, check
         As for `emd_value_and_grad`.
     centred : bool, optional
         True: the mean over the bins is 0. False: the potential of the root is 0 (on a ring, of bin 0).
@@ -250,7 +279,7 @@ def potential(
     >>> fe.potential([1.0, 0.0, 0.0], [0.0, 0.0, 1.0], fe.Chain(3), centred=False)
     array([2., 1., 0.])
     """
-    problem = histogram_problem(a, b, space, rho, mass)
+    problem = histogram_problem(a, b, space, rho, mass, empty)
     f = output(problem, out, problem.space.n)
     return solve(problem, "gradient", f, check, CENTRED if centred else UNCENTRED, POTENTIAL)[1]
 

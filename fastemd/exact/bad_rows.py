@@ -20,17 +20,26 @@ from ..spaces.base import Space
 __all__ = ["check_histograms", "check_logits", "raise_unexplained", "readable"]
 
 
-def check_histograms(a: np.ndarray, b: np.ndarray, space: Space, mass: str, tolerance: float) -> None:
+def is_empty(x: np.ndarray) -> np.ndarray:
+    """Return which rows (...) hold nothing but 0."""
+    return np.asarray((x == 0).all(axis=-1))
+
+
+def check_histograms(
+    a: np.ndarray, b: np.ndarray, space: Space, mass: str, tolerance: float, allow_empty: bool = False
+) -> None:
     """Raise ValueError if a row of a or b is no histogram, or if the masses of a pair break the policy."""
     for x, name in ((a, "a"), (b, "b")):
         check_rows(x, name)
     masses = [x.sum(axis=-1, dtype=np.float64) for x in (a, b)]
     if mass == "normalize":
-        for x, name in zip(masses, "ab", strict=True):
-            check_mass(x, name)
+        for x, sums, name in zip((a, b), masses, "ab", strict=True):
+            check_mass(np.where(is_empty(x), 1.0, sums) if allow_empty else sums, name)
     if mass == "equal":
         mass_a, mass_b = np.broadcast_arrays(*masses)
         unequal = ~(abs(mass_a - mass_b) <= tolerance * np.maximum(mass_a, mass_b))
+        if allow_empty:
+            unequal &= ~(is_empty(a) | is_empty(b))
         if unequal.any():
             row = first_row(unequal)
             raise ValueError(

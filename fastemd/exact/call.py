@@ -16,14 +16,17 @@ from ..problems import EMDProblem
 from . import bad_rows, validation
 
 
-def histogram_problem(a: Any, b: Any, space: Any, rho: Any, mass: Any) -> EMDProblem:
+def histogram_problem(a: Any, b: Any, space: Any, rho: Any, mass: Any, empty: Any = "raise") -> EMDProblem:
     """Return the problem of two arrays of histograms."""
     space, rho, mass = validation.options(space, rho, mass)
     x, y = inputs.histograms(a, "a", space), inputs.histograms(b, "b", space)
     dtype, batch = inputs.common(x, y, ("a", "b"))
     tolerance = ANY_SURPLUS if mass == "root" else inputs.tolerance(x.dtype, y.dtype, space.n)
     caller = None if x is a and y is b else caller_of(x, a, b, space)
-    return EMDProblem(x, y, batch, dtype, space, rho, mass, tolerance, (mass == "normalize",) * 2, False, caller)
+    normalized = (mass == "normalize",) * 2
+    if empty != "raise":
+        empty = validation.empty_policy(empty, x)
+    return EMDProblem(x, y, batch, dtype, space, rho, mass, tolerance, normalized, False, caller, empty)
 
 
 def logits_problem(logits: Any, target: Any, space: Any, rho: Any, mass: Any) -> EMDProblem:
@@ -81,9 +84,14 @@ def solve(
     on_device = isinstance(values, DeviceArray)
     if values.size:
         _backend(on_device).solve(problem, kernel, flags, values, out)
-    if check and np.isnan(looked := device.to_host(values) if on_device else values).any():
-        check_rows(problem)
-        bad_rows.raise_unexplained(looked)
+    if (check or problem.empty == "zero") and np.isnan(read := device.to_host(values) if on_device else values).any():
+        if problem.empty == "zero":
+            _answer_empty(problem, values, out)
+        if check:
+            check_rows(problem)
+            unexplained = np.isnan(read) & ~empty_pairs(problem) if problem.empty == "nan" else np.isnan(read)
+            if unexplained.any():
+                bad_rows.raise_unexplained(np.where(unexplained, np.nan, 0.0))
     found = device.to_caller(values) if on_device else values[()]
     if problem.caller is not None:
         found = problem.caller(found, -1)
@@ -101,11 +109,27 @@ def answer(problem: EMDProblem, output: Output) -> Any:
     return problem.caller(output.array, output.n)
 
 
+def empty_pairs(problem: EMDProblem) -> np.ndarray:
+    """Return which pairs (...) have a row whose bins are all 0."""
+    a, b = (bad_rows.is_empty(device.to_host(x)) for x in problem[:2])
+    return np.broadcast_to(a | b, problem.batch)
+
+
+def _answer_empty(problem: EMDProblem, values: np.ndarray, out: np.ndarray | None) -> None:
+    """Write 0 to the answers of pairs with an empty row that are NaN for that reason."""
+    empty = empty_pairs(problem) & np.isnan(values)
+    values[empty] = 0.0
+    if out is not None:
+        out[empty] = 0.0
+
+
 def check_rows(problem: EMDProblem) -> None:
     """Raise ValueError for the first bad row; arrays on a device are copied to host memory."""
     a, b = (bad_rows.readable(device.to_host(x)) for x in problem[:2])
-    look = bad_rows.check_logits if problem.logits else bad_rows.check_histograms
-    look(a, b, problem.space, problem.mass, problem.tolerance)
+    if problem.logits:
+        bad_rows.check_logits(a, b, problem.space, problem.mass, problem.tolerance)
+    else:
+        bad_rows.check_histograms(a, b, problem.space, problem.mass, problem.tolerance, problem.empty != "raise")
 
 
 def _empty(problem: EMDProblem, shape: tuple[int, ...]) -> Any:

@@ -10,11 +10,12 @@ from collections.abc import Collection
 from typing import Any
 
 from ..arrays import inputs
-from ..arrays.device import AnyArray
+from ..arrays.device import AnyArray, DeviceArray
 from ..spaces.base import Space
 
 MASSES = ("equal", "normalize", "root")
 PLAN_MASSES = ("equal", "normalize")
+EMPTY = ("raise", "nan", "zero")
 WRT = ("a", "b", "both", "length")
 
 
@@ -33,6 +34,17 @@ def mass_policy(mass: Any, space: Space, choices: Collection[str] = MASSES) -> s
     if policy == "root" and space.kind == "ring":
         raise ValueError("mass is 'root' on a Ring, which has no root. Needed: 'equal' or 'normalize'.")
     return policy
+
+
+def empty_policy(empty: Any, a: AnyArray) -> str:
+    """Return what an empty row is answered, if it is one of the answers that there are for such arrays."""
+    found = inputs.one_of(empty, EMPTY, "empty")
+    if found == "zero" and isinstance(a, DeviceArray):
+        raise ValueError(
+            "empty is 'zero' for arrays on a device, whose kernels answer NaN. Needed: 'raise' or 'nan'; replace the "
+            "NaN of empty rows by 0 in the answer."
+        )
+    return found
 
 
 def exponent(rho: Any) -> float:

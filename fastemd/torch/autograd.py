@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from ..arrays.bad_rows import raise_unexplained
 from ..exact.call import check_rows, histogram_problem, logits_problem, output, solve
@@ -29,7 +30,7 @@ from ..spaces import Chain, Ring, Tree
 from ..spaces.base import Space
 from . import validation
 from .reduction import Reduction
-from .second_derivative import Scaled, scale
+from .second_derivative import Directional, Scaled, scale
 
 EXPORTED = "space:"  # begins the name of a space in an exported program, which holds its content
 PLAIN = (Tensor, torch.nn.Parameter)
@@ -46,7 +47,7 @@ def loss_of_rows(
     requires no grad. 16-bit rows give a loss in float32.
     """
     compiling = torch.compiler.is_compiling()
-    transformed = not compiling and torch._C._are_functorch_transforms_active()
+    transformed = not compiling and _is_transformed()
     plain = not compiling and _is_plain(input, target, lengths)
     weight_grad = reduction.weight is not None and (reduction.weight.requires_grad or target.requires_grad)
     if plain and not transformed and not weight_grad:
@@ -64,9 +65,14 @@ def _is_plain(*tensors: Tensor | None) -> bool:
     return all(x is None or (type(x) in PLAIN and not x.is_meta) for x in tensors)
 
 
+def _is_transformed() -> bool:
+    """Whether a transform of torch.func or forward-mode differentiation is at work."""
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
 def may_require_grad(x: Tensor) -> bool:
     """Whether a gradient with respect to a tensor may be wanted; a transform of torch.func does not show it."""
-    return x.requires_grad or (not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active())
+    return x.requires_grad or (not torch.compiler.is_compiling() and _is_transformed())
 
 
 def _value_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -200,14 +206,15 @@ def _gradients(
     They can be differentiated, unless `gradients` are scaled `in_place`.
     """
     space, rho, from_logits, label_smoothing = options[:4]
+    chosen = frozenset(k for k in range(3) if wanted[k])
     if from_logits and wanted[1]:
         raise RuntimeError("fastemd::emd has no gradient for a target of logits. Needed: the softmax of the logits.")
     if in_place:
         grad, by_length = gradients
-        scaled = iter(scale(g, grad, by_length, wanted, label_smoothing, in_place=True))
+        scaled = iter(scale(g, grad, by_length, chosen, label_smoothing, in_place=True))
     else:
         own = _space_named(space) if isinstance(space, str) else space
-        scaled = iter(Scaled.apply(g, *tensors, *gradients, wanted, own, rho, from_logits, label_smoothing))
+        scaled = iter(Scaled.apply(g, *tensors, *gradients, chosen, own, rho, from_logits, label_smoothing))
     return [next(scaled) if want else None for want in wanted]
 
 
@@ -257,6 +264,7 @@ def _outputs(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
     ctx.options = inputs[3:]
     ctx.save_for_backward(*inputs[:3], *output[1:])
+    ctx.save_for_forward(*inputs[:3], *output[1:])
     ctx.mark_non_differentiable(*output[1:])
     ctx.set_materialize_grads(False)
 
@@ -267,6 +275,15 @@ def _backward(ctx: Any, g: Tensor | None, *_: None) -> tuple[Tensor | None, ...]
     if g is None:
         return None, None, None, *nothing
     return *_gradients(g, saved[:3], saved[3:], ctx.needs_input_grad[:3], ctx.options), *nothing
+
+
+def _tangent(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor, None, None]:
+    """Return the derivative of the values along tangents of input, target and lengths."""
+    *tensors, grad, by_length = ctx.saved_tensors[:5]
+    along = [x if x is None or x.is_floating_point() else None for x in tangents[:3]]
+    space, rho, from_logits, label_smoothing = ctx.options[:4]
+    rows = Directional.apply(*tensors, *along, grad, by_length, space, rho, from_logits, label_smoothing)
+    return rows.to(_value_dtype(grad.dtype)), None, None
 
 
 def _mapped(call: Callable[..., Any], info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
@@ -298,6 +315,7 @@ class _Rows(torch.autograd.Function):
 
     setup_context = staticmethod(_setup)
     backward = staticmethod(_backward)
+    jvp = staticmethod(_tangent)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:

@@ -116,8 +116,10 @@ def emd_loss(
     if input.dim() > 2:
         input, target = input.movedim(1, -1), target.movedim(1, -1) if soft else target
     # The masses of histograms in 16 bits agree within the rounding of 16 bits, also where they are widened below.
-    coarse = [x.dtype for x in ([target] if soft else []) + ([] if from_logits else [input])]
-    tolerance = max((validation.tolerance(each, space.n) for each in coarse), default=0.0)
+    tolerance = max(
+        validation.tolerance(target.dtype, space.n) if soft else 0.0,
+        0.0 if from_logits else validation.tolerance(input.dtype, space.n),
+    )
     if soft:
         dtype = torch.promote_types(dtype, target.dtype)
     elif target.dtype != torch.int64:

@@ -161,7 +161,7 @@ def test_buffers_on_a_gpu_are_read_and_written_on_the_stream_of_xla(soft, monkey
     solve = adapter.solve
 
     def observed(problem, kernel, out, *flags, values):
-        seen.append([x.stream for x in (problem.a, problem.b, out, values)])
+        seen.append([x.stream for x in (problem.a, problem.b, out.array, values)])
         return solve(problem, kernel, out, *flags, values=values)
 
     monkeypatch.setattr(adapter, "solve", observed)

@@ -5,7 +5,7 @@ import torch
 
 import fastemd as fe
 from fastemd.torch import EMDLoss, emd_loss
-from tests.support.torch_problems import FIVE, TREE, quietly
+from tests.support.torch_problems import FIVE
 
 Y = torch.tensor([0, 3, -100, 2])
 WEIGHT = torch.tensor([1.0, 2.0, 0.5, 3.0, 0.25], dtype=torch.float64)
@@ -133,8 +133,3 @@ def test_learned_lengths_stay_above_zero_and_keep_their_total(space):
     assert values[-1] < values[0] and not torch.equal(after, before)
     assert ((after > 0) == (before > 0)).all()
     torch.testing.assert_close(after.sum(), total.detach())
-
-
-def test_forward_mode_is_refused_not_answered_wrongly(space):
-    with pytest.raises(NotImplementedError, match="jvp"):
-        quietly(torch.func.jvp, lambda z: emd_loss(z, Y, TREE), (numbers(4, 5),), (numbers(4, 5),))

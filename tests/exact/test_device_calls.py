@@ -278,3 +278,9 @@ def test_check_reads_arrays_on_a_device_and_has_nothing_to_say_about_good_ones()
     for library in MAKERS:
         x = MAKERS[library](np.ones((2, 3)))
         assert fe.check(x, x, Chain(3)) is None
+
+
+def test_empty_rows_are_nan_on_a_device_and_never_zero():
+    a, b = CupyArray(np.array([[0.0, 0.0], [1.0, 0.0]])), CupyArray(np.array([[0.0, 1.0], [0.0, 1.0]]))
+    np.testing.assert_array_equal(host(fe.emd(a, b, Chain(2), mass="normalize", empty="nan")), [np.nan, 1.0])
+    rejects(ValueError, lambda: fe.emd(a, b, Chain(2), mass="normalize", empty="zero"), "'zero'", "'raise' or 'nan'")

@@ -25,14 +25,13 @@ ONE = np.array([1.0, 0.0, 0.0])
         (ValueError, np.ones(0), ("has shape (0,)", "Needed: 3")),
         (ValueError, np.float64(1.0), ("is a single number", "(..., 3)")),
         (ValueError, [[1.0, 0.0], [1.0]], ("cannot be read as an array", "equal length")),
-        (TypeError, np.ones(3, complex), ("has dtype complex128", "astype")),
-        (TypeError, np.ones(3, bool), ("has dtype bool", "astype")),
+        (TypeError, np.ones(3, complex), ("has dtype complex128", ".real")),
         (TypeError, np.array(["x", "y", "z"]), ("has dtype <U1", "astype")),
         (TypeError, np.array([b"x", b"y", b"z"]), ("has dtype |S1", "astype")),
         (TypeError, np.array([1.0, None, 0.0]), ("has dtype object", "astype")),
         (TypeError, np.ones(3, "M8[s]"), ("has dtype datetime64", "astype")),
         (TypeError, np.ones(3, np.longdouble), (f"has dtype {np.dtype(np.longdouble)}", "astype")),
-        (TypeError, None, ("has dtype object",)),
+        (TypeError, None, ("is of type NoneType", "an array or a list of numbers")),
         (TypeError, "histogram", ("has dtype <U9",)),
         (TypeError, np.ma.array([1.0, 0.0, 0.0]), ("is a masked array", "filled(0)")),
     ],
@@ -40,29 +39,6 @@ ONE = np.array([1.0, 0.0, 0.0])
 def test_array_of_the_wrong_shape_or_kind_is_refused(function, name, kind, wrong, parts):
     pair = {"a": ONE, "b": ONE} | {name: wrong}
     rejects(kind, lambda: function(pair["a"], pair["b"], Chain(3)), f"{name} ", *parts)
-
-
-@pytest.mark.parametrize("package", ["torch", "jax", "jaxlib.xla_extension", "tensorflow.python"])
-def test_array_of_a_framework_is_sent_back_with_a_way_to_convert_it(package):
-    tensor = type("Tensor", (), {"__module__": package})()
-    root = package.partition(".")[0]
-    rejects(TypeError, lambda: fe.emd(tensor, ONE, Chain(3)), f"a is of type {root}.Tensor", "numpy.asarray(a)")
-
-
-@pytest.mark.parametrize("function", PAIRED)
-@pytest.mark.parametrize(
-    ("left", "right", "mend"),
-    [
-        ("float32", "float64", "b.astype(a.dtype)"),
-        ("float16", "float32", "b.astype(a.dtype)"),
-        ("float64", "int64", "b.astype(a.dtype)"),
-        ("uint8", "float16", "a.astype(b.dtype)"),  # the other way would cut off fractions
-    ],
-)
-def test_mixed_dtypes_are_refused(function, left, right, mend):
-    a, b = ONE.astype(left), ONE.astype(right)
-    message = f"a has dtype {left} and b has dtype {right}"
-    rejects(TypeError, lambda: function(a, b, Chain(3)), message, mend)
 
 
 @pytest.mark.parametrize("function", PAIRED)
@@ -218,14 +194,14 @@ def test_arrays_whose_overlap_is_hard_to_know_are_taken_to_overlap(monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "logits", "target", "parts"),
     [
-        (TypeError, [1, 2, 3], 0, ("logits has dtype int64", "astype(numpy.float32)")),
+        (TypeError, [1, 2, 3], 0, ("logits has dtype int64", "numpy.asarray(logits, dtype=numpy.float32)")),
+        (TypeError, np.array([1, 2, 3]), 0, ("logits has dtype int64", "logits.astype(numpy.float32)")),
         (TypeError, np.ones(3, bool), 0, ("logits has dtype bool",)),
         (ValueError, np.ones(4), 0, ("logits has shape (4,)", "Needed: 3")),
         (ValueError, 1.0, 0, ("logits is a single number",)),
-        (TypeError, ONE, True, ("target has dtype bool",)),
+        (ValueError, ONE, True, ("target is a single number",)),
         (TypeError, ONE, "x", ("target has dtype <U1",)),
-        (TypeError, ONE, None, ("target has dtype object",)),
-        (TypeError, ONE.astype("f4"), ONE, ("logits has dtype float32 and target has dtype float64",)),
+        (TypeError, ONE, None, ("target is of type NoneType",)),
         (ValueError, ONE, np.float64(1.0), ("target is a single number",)),
         (ValueError, ONE, np.ones(4), ("target has shape (4,)",)),
         (ValueError, np.ones((2, 3)), [0, 1, 2], ("logits has leading axes (2,) and target has (3,)",)),
@@ -239,12 +215,21 @@ def test_logits_or_targets_of_the_wrong_shape_or_kind_are_refused(kind, logits, 
 # --- Odds and ends ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_tolerated_difference_grows_with_the_bins_up_to_the_root_of_epsilon(dtype):
-    eps = float(np.finfo(dtype).eps)
-    assert inputs.tolerance(np.dtype(dtype), 1) == 8 * eps
-    assert inputs.tolerance(np.dtype(dtype), 3) == 24 * eps or dtype == "float16"
-    assert inputs.tolerance(np.dtype(dtype), 10**9) == np.sqrt(eps)
+@pytest.mark.parametrize("name", ["float32", "float64", "int64"])
+def test_tolerated_difference_grows_with_the_bins_up_to_the_root_of_epsilon(name):
+    dtype = np.dtype(name)
+    eps = float(np.finfo(dtype if dtype.kind == "f" else np.float64).eps)
+    assert inputs.tolerance(dtype, dtype, 1) == 8 * eps
+    assert inputs.tolerance(dtype, dtype, 3) == 24 * eps
+    assert inputs.tolerance(dtype, dtype, 10**9) == np.sqrt(eps)
+
+
+def test_tolerated_difference_of_float16_is_that_of_rounding_whatever_the_number_of_bins():
+    half, eps = np.dtype(np.float16), float(np.finfo(np.float16).eps)
+    assert inputs.tolerance(half, half, 1) == pytest.approx(4 * eps)
+    assert inputs.tolerance(half, half, 1000) < 5 * eps
+    assert inputs.tolerance(half, np.dtype(np.float64), 1000) == inputs.tolerance(half, half, 1000)
+    assert inputs.tolerance(half, half, 10**9) == np.sqrt(eps)
 
 
 def test_refused_call_leaves_arrays_as_they_are_and_the_next_call_is_answered():
