@@ -49,6 +49,11 @@ def empty_policy(empty: Any, a: AnyArray) -> str:
 
 def exponent(rho: Any) -> float:
     """Return `rho` as a float, which is finite and at least 1."""
+    if getattr(rho, "requires_grad", False):
+        raise TypeError(
+            "rho is a tensor that requires grad, and nothing here is differentiated with respect to rho. Needed: a "
+            "number of at least 1; try rho.item()."
+        )
     try:
         if isinstance(rho, str | bytes):  # float would read them
             raise TypeError

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copyreg
+import itertools
+import weakref
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -36,6 +38,15 @@ class TreeArrays(NamedTuple):
     edge: np.ndarray
 
 
+_numbers = itertools.count()
+_by_number: weakref.WeakValueDictionary[int, Space] = weakref.WeakValueDictionary()
+
+
+def space_of_number(number: int) -> Space:
+    """Return the space of a number, which lives as long as somebody refers to it."""
+    return _by_number[number]
+
+
 class Space:
     """The base class of chains, rings and trees, for ``isinstance``; make one of those.
 
@@ -51,6 +62,8 @@ class Space:
         Length of each edge, in the order in which flows and length gradients list the edges.
     arrays : NamedTuple of ndarray
         The arrays that kernels read; computed at first use.
+    number : int
+        Its own in this process: where only numbers can be passed, `space_of_number` finds the space again.
     """
 
     kind: ClassVar[str]
@@ -60,6 +73,14 @@ class Space:
     n: int
     m: int
     lengths: np.ndarray
+    number: int
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Return a space without content, which has a number."""
+        space = super().__new__(cls)
+        vars(space)["number"] = next(_numbers)
+        _by_number[space.number] = space
+        return space
 
     def _freeze(self, **attributes: Any) -> None:
         for value in attributes.values():

@@ -110,6 +110,7 @@ def emd_loss(
     tensor(0.7500)
     """
     space = space_of(space)
+    rho = validation.exponent(rho)
     normalize = one_of(mass, MASSES, "mass") == "normalize"
     soft = validation.is_soft(input, target, space, reduction, weight, label_smoothing, lengths)
     dtype, check = input.dtype, input.is_cpu if check is None else check

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..exact import validation as exact
 from ..formulas.mass import mass_tolerance
 from ..spaces.base import Space
 
@@ -89,6 +90,11 @@ def _check_shapes(input: Tensor, target: Tensor, space: Space) -> None:
             f"expected target dtype to be Long or Byte, but got {_kind(target)}. Needed: class indices; try "
             "target.long(); histograms have the shape of the input."
         )
+
+
+def exponent(rho: Any) -> float:
+    """Return `rho`; a tensor becomes a number, which has no gradient."""
+    return exact.exponent(rho) if isinstance(rho, Tensor) else rho
 
 
 def tolerance(dtype: torch.dtype, n: int) -> float:

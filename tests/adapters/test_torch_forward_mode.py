@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.autograd import forward_ad
 
+import fastemd as fe
 from fastemd import Chain, Ring, Tree
 from fastemd.torch import emd_loss
 
@@ -73,3 +74,13 @@ def test_second_derivatives_by_forward_mode_are_refused_below_two():
         for inner in jacobians:
             with pytest.raises(RuntimeError, match="has no second derivative"):
                 outer(inner(loss))(z)
+
+
+def test_rho_that_requires_grad_is_refused_and_a_tensor_without_is_a_number():
+    z, y = torch.randn(2, 4), torch.tensor([0, 1])
+    rho = torch.tensor(2.5, requires_grad=True)
+    with pytest.raises(TypeError, match=r"rho is a tensor that requires grad.*try rho.item\(\)"):
+        emd_loss(z, y, Chain(4), rho=rho)
+    with pytest.raises(TypeError, match="rho is a tensor that requires grad"):
+        fe.emd(z.softmax(-1), z.softmax(-1), Chain(4), rho=rho)
+    torch.testing.assert_close(emd_loss(z, y, Chain(4), rho=rho.item()), emd_loss(z, y, Chain(4), rho=rho.detach()))

@@ -170,3 +170,21 @@ def test_gradients_of_first_and_second_order_by_torch_func_are_those_by_autograd
     mapped, product = torch.func.vjp(torch.func.grad(loss), last)
     assert torch.equal(mapped, grad)
     torch.testing.assert_close(product(last)[0], second)
+
+
+@pytest.mark.parametrize("name", ["rho", "space"])
+def test_one_graph_serves_any_number_of_exponents_and_spaces(name):
+    def loss(z, space, rho):
+        return emd_loss(z, Y.clamp(0), space, rho=rho)
+
+    torch.compiler.reset()
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    for k in range(12):
+        space = fe.Chain(positions=[0, 1, 2, 3, 4 + k]) if name == "space" else TREE
+        rho = 2.0 + k / 8 if name == "rho" else 2.0
+        z, again = Z.clone().requires_grad_(), Z.clone().requires_grad_()
+        answer, expected = compiled(z, space, rho), loss(again, space, rho)
+        torch.testing.assert_close(answer, expected)
+        answer.backward()
+        expected.backward()
+        torch.testing.assert_close(z.grad, again.grad)
