@@ -197,7 +197,7 @@ def test_backends_import_the_compiler_and_numpy_only():
 
 def test_only_the_adapters_import_their_frameworks():
     assert all(path.startswith("torch/") for path in importing("torch"))
-    assert importing("jax") == {"jax.py"}
+    assert all(path.startswith("jax/") for path in importing("jax"))
 
 
 def test_reference_imports_spaces_and_results_only():

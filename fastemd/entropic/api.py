@@ -44,7 +44,7 @@ def sinkhorn(
     Parameters
     ----------
     a, b : array_like, shapes (..., n) and (..., k)
-        Histograms, not negative and not empty, in float16, float32, float64 (both the same) or integers. Single zeros
+        Histograms, not negative and not empty, in any dtype and of any library that `fastemd.emd` takes. Single zeros
         are fine. Leading axes are a batch and broadcast against each other. Both may lie on a CUDA device, in arrays of
         cupy, torch, numba, jax or any library with the CUDA array interface or DLPack, with any strides and in
         bfloat16, too; all is then computed there, on their library's current stream.
@@ -95,7 +95,7 @@ def sinkhorn(
     Raises
     ------
     TypeError
-        If an argument is of the wrong kind, the two dtypes differ, or just one of a and b lies on a device.
+        If an argument is of the wrong kind, or just one of a and b lies on a device.
     RuntimeError, MemoryError
         If a CUDA device cannot be used, for a reason that the message gives, or its memory is used up.
     ValueError

@@ -28,14 +28,15 @@ def emd_with_logits(
     Parameters
     ----------
     logits : array_like, shape (..., n)
-        Real numbers in float16, float32 or float64; -inf gives a class the probability 0.
+        Real numbers in float16, bfloat16, float32 or float64; -inf gives a class the probability 0.
     target : array_like of integers, shape (...), or of histograms, shape (..., n)
-        The class of each row, or a histogram of mass 1 in the dtype of the logits (label smoothing is one). Leading
-        axes broadcast against those of the logits. Both may lie on a CUDA device, as for `emd`.
+        The class of each row, or a histogram of mass 1 (label smoothing is one). Leading
+        axes broadcast against those of the logits. Both may be of other libraries or lie on a CUDA device, as for `emd`.
     space : Chain, Ring or Tree
         Where the classes lie.
     rho : float, optional
-        Exponent of the flow, at least 1; 2 trains best in [1]_.
+        Exponent of the flow, at least 1; 1, the default, as for every function on arrays. 2 trains best in [1]_, and is
+        the default of `fastemd.torch.emd_loss` and `fastemd.jax.emd_loss`.
     mass : {"equal", "normalize"}, optional
         "equal": a histogram has mass 1. "normalize": it is divided by its mass.
     out : ndarray, optional

@@ -75,3 +75,19 @@ def distances(up: np.ndarray, length: np.ndarray, place: np.ndarray) -> np.ndarr
         if node and first[node] >= 0:
             merge(parents[node], first[node], last[node], climb[node] + lengths[node])
     return matrix
+
+
+def subtrees(up: np.ndarray, place: np.ndarray, edge: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the bin at each position (the number of bins where there is none), and the range of positions below edges.
+
+    The range of edge v is ``first[v]`` to ``beyond[v] - 1``; that of the root, which has no edge, is empty.
+    """
+    nodes = len(up)
+    parents = up.tolist()
+    ends = list(range(1, nodes + 1))
+    for k in range(nodes - 1, 0, -1):
+        ends[parents[k]] = max(ends[parents[k]], ends[k])
+    ends[0] = 0  # no edge is above the root
+    bin_at = np.full(nodes, len(place))
+    bin_at[place] = np.arange(len(place))
+    return bin_at, edge.copy(), np.array(ends)[edge]

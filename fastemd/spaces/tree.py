@@ -108,6 +108,16 @@ class Tree(Space):
         return arrays
 
     @cached_property
+    def subtrees(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Subtrees as ranges of depth-first positions.
+
+        The bin at each position (n where there is none), and for each edge the first position below it and the last
+        plus 1 (0 at the root, which has no edge).
+        """
+        up, _, place, edge = self.arrays
+        return preorder.subtrees(up, place, edge)
+
+    @cached_property
     def diameter(self) -> float:
         """Largest distance of two bins; O(n_nodes)."""
         return preorder.diameter(self.arrays.up, self.arrays.length, self.arrays.place)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ..spaces.base import Space
+from ..spaces.tree import Tree
 
 HALVINGS = 64  # bisections, after which the ends of a bracket around a circulation are equal in float64
 TINY = float(np.finfo(np.float64).tiny)
@@ -67,28 +68,12 @@ def _flow(difference: Tensor, length: Tensor, space: Space, rho: float) -> Tenso
 
 def _prefix(difference: Tensor, space: Space) -> Tensor:
     """Return the flow over each edge, up to the circulation of a ring."""
-    if space.kind == "ring":
-        return difference.cumsum(-1)
-    if space.kind == "chain":
-        return difference.cumsum(-1)[..., :-1]
-    bin_at, first, beyond = (torch.as_tensor(index, device=difference.device) for index in _subtrees(space))
+    if not isinstance(space, Tree):
+        prefix = difference.cumsum(-1)
+        return prefix if space.kind == "ring" else prefix[..., :-1]
+    bin_at, first, beyond = (torch.as_tensor(index, device=difference.device) for index in space.subtrees)
     sums = pad(pad(difference, (0, 1)).index_select(-1, bin_at).cumsum(-1), (1, 0))
     return sums.index_select(-1, beyond) - sums.index_select(-1, first)
-
-
-def _subtrees(space: Space) -> tuple[np.ndarray, ...]:
-    """Return the bin at each position of a tree (or n), and the first and last + 1 position below each edge."""
-    if "torch subtrees" not in space.kept:
-        up, _, place, edge = space.arrays  # type: ignore[attr-defined]
-        beyond = np.arange(1, len(up) + 1)
-        for k in range(len(up) - 1, 0, -1):
-            beyond[up[k]] = max(beyond[up[k]], beyond[k])
-        beyond[0] = 0  # no edge is above the root
-        bin_at = np.full(len(up), space.n)
-        bin_at[place] = np.arange(space.n)
-        space.kept["torch subtrees"] = bin_at, edge.copy(), beyond[edge]
-    found: tuple[np.ndarray, ...] = space.kept["torch subtrees"]
-    return found
 
 
 class _Circulation(torch.autograd.Function):

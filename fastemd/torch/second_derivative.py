@@ -93,7 +93,7 @@ class Scaled(torch.autograd.Function):
     def backward(ctx: Any, *directions: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradient of the derivative along the directions."""
         each = iter(directions)
-        along = [next(each) if k in ctx.wanted else None for k in range(3)]
+        along = _centred([next(each) if k in ctx.wanted else None for k in range(3)], ctx.options[2])
         return *_gradient_of_derivative(ctx.saved_tensors[:4], along, ctx.options), *(None for _ in range(7))
 
     @staticmethod
@@ -101,7 +101,7 @@ class Scaled(torch.autograd.Function):
         """Return the derivative of the gradients along the tangents: that matrix is symmetric."""
         *point, grad, by_length = ctx.saved_tensors
         along = [x if x is None or x.is_floating_point() else None for x in tangents[:3]]
-        moved = _gradient_of_derivative(point, along, ctx.options)[1:]
+        moved = _centred(_gradient_of_derivative(point, along, ctx.options)[1:], ctx.options[2])
         found = [moved[k] for k in sorted(ctx.wanted)]
         if g_tangent is not None:
             scaled = scale(g_tangent, grad, by_length, ctx.wanted, ctx.options[3], in_place=False)
@@ -182,7 +182,7 @@ def _directional(ctx: Any) -> tuple[Any, list[Tensor], list[bool]]:
     def function(*variables: Tensor) -> Tensor:
         left = list(variables)
         input, target, lengths, *along = (left.pop(0) if moving else x for x, moving in zip(saved, moves, strict=True))
-        return derivatives((input, target, lengths), along, *ctx.options).to(dtype)
+        return derivatives((input, target, lengths), _centred(along, ctx.options[2]), *ctx.options).to(dtype)
 
     return function, [x for x, moving in zip(saved, moves, strict=True) if moving], moves
 
@@ -205,6 +205,13 @@ def _mapped(
         return torch.stack(each), 0
     stacked = tuple(torch.stack(part) for part in zip(*each, strict=True))
     return stacked, (0,) * len(stacked)
+
+
+def _centred(parts: Sequence[Tensor | None], from_logits: bool) -> list[Tensor | None]:
+    """Return gradients, or directions that meet them, centred over the bins where the kernel's gradients are."""
+    input, target, lengths = parts
+    input = input if input is None or from_logits else input - input.mean(-1, keepdim=True)
+    return [input, None if target is None else target - target.mean(-1, keepdim=True), lengths]
 
 
 def _check_exponent(rho: float) -> None:

@@ -1,19 +1,23 @@
 """fastemd.jax: the values of fastemd's own functions under jit, vmap and grad."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.test_util import check_grads
 
 import fastemd as fe
-from fastemd import jax as adapter
 from fastemd import reference
 from fastemd.arrays import dlpack
 from fastemd.jax import emd_loss
+from fastemd.jax import loss as adapter
 from fastemd.spaces import Chain, Ring, Tree
+from fastemd.torch import emd_loss as torch_loss
 from tests.support.fake_libraries import InterfaceArray, installed
 from tests.support.gpu import obstacle
 from tests.support.kernel_problems import exponents, near, spaces, value_slack
@@ -111,11 +115,41 @@ def test_narrow_floats_come_back_as_they_came(dtype):
     np.testing.assert_allclose(value.astype(jnp.float32), emd_loss(Z, Y, TREE), rtol=4 * float(jnp.finfo(dtype).eps))
 
 
-def test_second_derivatives_and_forward_mode_raise():
-    with pytest.raises(Exception, match=r"callback|custom_vjp|JVP"):
-        jax.hessian(lambda z: emd_loss(z, Y, TREE))(Z)
-    with pytest.raises(TypeError, match="custom_vjp"):
-        jax.jvp(lambda z: emd_loss(z, Y, TREE), (Z,), (Z,))
+@pytest.mark.parametrize("space", FIVE, ids=lambda space: space.kind)
+@pytest.mark.parametrize("rho", [1, 1.5, 2, 3])
+def test_forward_mode_is_the_gradient_along_a_direction(space, rho):
+    soft = jax.nn.softmax(Z[::-1])
+    loss = functools.partial(emd_loss, space=space, rho=rho, label_smoothing=0.1)
+    along = jnp.sin(Z), jnp.cos(Z)
+    gradients = jax.grad(loss, (0, 1))(Z, soft)
+    slope = sum((g * t).sum() for g, t in zip(gradients, along, strict=True))
+    value, tangent = jax.jit(lambda *x: jax.jvp(loss, x, along))(Z, soft)
+    scale = value_slack(space, 1.0, rho) * np.finfo(np.float32).eps / np.finfo(np.float64).eps
+    near(value, loss(Z, soft), scale)
+    near(tangent, slope, 100 * scale)
+    for one, other in zip(jax.jacfwd(loss, (0, 1))(Z, soft), gradients, strict=True):
+        near(one, other, 100 * scale)
+
+
+@pytest.mark.parametrize("space", FIVE, ids=lambda space: space.kind)
+@pytest.mark.parametrize("rho", [2, 2.5, 3])
+@pytest.mark.parametrize("soft", [False, True])
+def test_second_derivatives_are_those_of_torch_in_every_nesting_of_modes(space, rho, soft):
+    target = np.array(jax.nn.softmax(Z[::-1])) if soft else np.array(Y, np.int64)
+    loss = functools.partial(emd_loss, space=space, rho=rho)
+    expected = torch.autograd.functional.hessian(
+        lambda z: torch_loss(z, torch.from_numpy(target), space, rho=rho), torch.from_numpy(np.array(Z))
+    )
+    scale = value_slack(space, 1.0, rho) * np.finfo(np.float32).eps / np.finfo(np.float64).eps
+    for outer in (jax.jacfwd, jax.jacrev):
+        for inner in (jax.jacfwd, jax.jacrev):
+            near(jax.jit(outer(inner(loss)))(Z, jnp.asarray(target)), expected.numpy(), 100 * scale)
+
+
+def test_second_derivatives_below_two_are_refused():
+    for rho in (1, 1.5):
+        with pytest.raises(ValueError, match=r"has no second derivative.*rho of at least 2"):
+            jax.hessian(lambda z, rho=rho: emd_loss(z, Y, TREE, rho=rho))(Z)
 
 
 def test_bad_rows_are_nan_and_raise_under_check():
