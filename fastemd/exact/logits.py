@@ -30,8 +30,8 @@ def emd_with_logits(
     logits : array_like, shape (..., n)
         Real numbers in float16, bfloat16, float32 or float64; -inf gives a class the probability 0.
     target : array_like of integers, shape (...), or of histograms, shape (..., n)
-        The class of each row, or a histogram of mass 1 (label smoothing is one). Leading
-        axes broadcast against those of the logits. Both may be of other libraries or lie on a CUDA device, as for `emd`.
+        The class of each row, or a histogram of mass 1 (label smoothing is one). Leading axes broadcast against those
+        of the logits. Both may be of other libraries or lie on a CUDA device, as for `emd`.
     space : Chain, Ring or Tree
         Where the classes lie.
     rho : float, optional
