@@ -67,11 +67,13 @@ class Cost(NamedTuple):
         float64 in host memory; on a device as the caller has it.
     n, k : int
     cost_range : float
-        The largest cost less the smallest.
+        The largest finite cost less the smallest.
     least : float
         The smallest cost.
     device_copy : DeviceArray, shape (n, k), or None
         A matrix on a device as float64 in C order; the matrix itself, if it is that already.
+    forbids : bool
+        Whether some cost is infinite: no mass may go from that bin to that one.
     """
 
     space: Any
@@ -81,6 +83,7 @@ class Cost(NamedTuple):
     cost_range: float
     least: float
     device_copy: Any = None
+    forbids: bool = False
 
 
 class SinkhornProblem(NamedTuple):
@@ -103,8 +106,9 @@ class SinkhornProblem(NamedTuple):
         For each stage.
     tol : float
         Marginal error at which a row has converged; -1: at none.
-    unbalanced : float or None
-        Price of marginals that differ from a and b.
+    unbalanced : pair of float or None, or None
+        Prices of marginals that differ from a and from b; None in the pair for a marginal that may not differ, None in
+        its place if neither may.
     method : str
         "scaling" or "log".
     normalize : bool
@@ -131,7 +135,7 @@ class SinkhornProblem(NamedTuple):
     stages: tuple[float, ...]
     max_iter: int
     tol: float
-    unbalanced: float | None
+    unbalanced: tuple[float | None, float | None] | None
     method: str
     normalize: bool
     tolerance: float | None

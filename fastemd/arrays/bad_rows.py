@@ -52,6 +52,15 @@ def good_rows(a: np.ndarray, b: np.ndarray, tolerance: float | None) -> np.ndarr
     return np.asarray(good)
 
 
+def has_partners(a: np.ndarray, b: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """Which pairs (...) have, for each bin with mass, a bin with mass to which the cost is finite."""
+    allowed = (cost < np.inf).astype(np.float32)
+    full_a, full_b = a > 0, b > 0
+    reached_a = full_b.astype(np.float32) @ allowed.T > 0
+    reached_b = full_a.astype(np.float32) @ allowed > 0
+    return np.asarray((reached_a | ~full_a).all(axis=-1) & (reached_b | ~full_b).all(axis=-1))
+
+
 def raise_unexplained(values: np.ndarray) -> NoReturn:
     """Raise ValueError for a row that has no answer although no check above objects."""
     row = first_row(np.isnan(values))

@@ -25,7 +25,7 @@ def sinkhorn(
     reg: float,
     max_iter: int = 10_000,
     tol: float | None = None,
-    unbalanced: float | None = None,
+    unbalanced: float | tuple[float | None, float | None] | None = None,
     method: str = "auto",
     plan: bool = False,
     potentials: Any = None,
@@ -49,10 +49,11 @@ def sinkhorn(
         cupy, torch, numba, jax or any library with the CUDA array interface or DLPack, with any strides and in
         bfloat16, too; all is then computed there, on their library's current stream.
     cost_or_space : array_like, shape (n, k), or Chain, Ring or Tree
-        The cost of moving a unit from bin i of a to bin j of b; finite, may be negative. One matrix
-        serves the whole batch. With a space (n == k) the cost is its distance, and an iteration takes O(n) time and
-        memory instead of O(n * k). Beside histograms on a device a matrix may lie there, in any dtype and strides, or
-        in host memory, from which it is copied at each call; what a space needs there is copied once.
+        The cost of moving a unit from bin i of a to bin j of b; it may be negative. inf forbids the pair: the plan is 0
+        there (in host memory; on a device costs are finite). One matrix serves the whole batch. With a space (n == k)
+        the cost is its distance, and an iteration takes O(n) time and memory instead of O(n * k). Beside histograms on
+        a device a matrix may lie there, in any dtype and strides, or in host memory, from which it is copied at each
+        call; what a space needs there is copied once.
     reg : float
         Strength of the entropy, in the unit of the cost. Small ones come near the exact distance and take more
         iterations: some 1 / reg, or fewer by over-relaxation.
@@ -62,9 +63,10 @@ def sinkhorn(
         Marginal error at which a row has converged, see `SinkhornResult`. 1e-9 for float64 and integers, 1e-6 for
         float32 and float16, unless given. 0: each row makes exactly `max_iter` iterations, none counts as converged,
         and no warning says so.
-    unbalanced : float, optional
+    unbalanced : float, or pair of float or None, optional
         Price of marginals that differ from a and b: the plan minimises the above plus
-        ``unbalanced * (KL(P 1 | a) + KL(P^T 1 | b))``, and masses may differ. None: the marginals are a and b.
+        ``unbalanced * (KL(P 1 | a) + KL(P^T 1 | b))``, and masses may differ. A pair holds a price for a and one for b,
+        None for a marginal that may not differ. None: the marginals are a and b. On a device both have one price.
     method : {"auto", "scaling", "log"}, optional
         "scaling" keeps the potentials as exponentials, in the dtype of a: two matrix products an iteration. "log" keeps
         them as they are, in float64, and works for every reg. "auto": scaling where nothing can over- or underflow,
@@ -99,8 +101,9 @@ def sinkhorn(
     RuntimeError, MemoryError
         If a CUDA device cannot be used, for a reason that the message gives, or its memory is used up.
     ValueError
-        If shapes or options do not fit, a cost is not finite, reg is not positive, or, under ``check=True``, for the
-        first row that is bad: NaN, negative, empty, or of unequal masses.
+        If shapes or options do not fit, a cost is NaN or -inf, reg is not positive, or, under ``check=True``, for the
+        first row that is bad: NaN, negative, empty, of unequal masses, or with mass in a bin that may exchange it with
+        none.
 
     Warns
     -----
@@ -158,7 +161,9 @@ def sinkhorn_divergence(
 
     The regularised value of two equal histograms is not 0, and its minimum over a is not at b: entropy draws the
     minimiser together. The divergence mends both. It is 0 at ``a == b``. For the distance of a chain or a tree, and for
-    any cost whose exp(-cost / reg) is a positive definite kernel, it is at least 0 and convex in each argument [1]_.
+    any cost whose exp(-cost / reg) is a positive definite kernel, it is at least 0 and convex in each argument [1]_. A
+    value that is negative by no more than its error, which follows from the marginal errors and the dtype, is given as
+    0 (in host memory).
 
     Parameters
     ----------
@@ -207,9 +212,10 @@ def sinkhorn_divergence(
     pair = solve(problem, check)
     self_a, self_b = (solve(alone._replace(a=x, b=x, batch=x.shape[:-1]), check) for x in (problem.a, problem.b))
     parts = [pair, self_a, self_b]
-    combine = backend(isinstance(problem.a, DeviceArray)).combine
+    used = backend(isinstance(problem.a, DeviceArray))
+    combine = used.combine
     found = [
-        combine([part.regularised for part in parts], problem, DEBIASED, problem.dtype),
+        used.debiased_values(parts, problem),
         combine([pair.grad_a, self_a.grad_a, self_a.grad_b], problem, DEBIASED, problem.dtype),
         combine([pair.grad_b, self_b.grad_a, self_b.grad_b], problem, DEBIASED, problem.dtype),
         combine([part.n_iter for part in parts], problem, LARGEST, np.dtype(np.int64)),

@@ -44,8 +44,9 @@ def problem_of(
     reg = validation.strength(reg, cost)
     max_iter = validation.iterations(max_iter)
     tol = TOLERANCES[dtype.name] if tol is None else validation.tolerance(tol)
-    if unbalanced is not None:
-        unbalanced = validation.positive(unbalanced, "unbalanced", "the price of marginals that differ")
+    prices = validation.prices(unbalanced)
+    if isinstance(x, DeviceArray):
+        validation.check_on_device(cost, prices)
     wanted = inputs.one_of(method, validation.METHODS, "method")
     factor = validation.scaling_factor(epsilon_scaling)
     start = validation.potentials_pair(potentials, ((*batch, cost.n), (*batch, cost.k)), x)
@@ -60,19 +61,19 @@ def problem_of(
         _stages(reg, factor, cost),
         max_iter,
         tol,
-        unbalanced,
-        _method(wanted, dtype, cost, reg, unbalanced),
+        prices,
+        _method(wanted, dtype, cost, reg, prices),
         normalize,
-        None if normalize or unbalanced is not None else inputs.tolerance(x.dtype, y.dtype, max(cost.n, cost.k)),
+        None if normalize or prices is not None else inputs.tolerance(x.dtype, y.dtype, max(cost.n, cost.k)),
         start,
         plan,
         caller=None if x is a and y is b else caller_of(x, a, b, cost.space),
     )
 
 
-def _method(wanted: str, dtype: Any, cost: Cost, reg: float, unbalanced: float | None) -> str:
+def _method(wanted: str, dtype: Any, cost: Cost, reg: float, prices: Any) -> str:
     """Return the method: "scaling" only where nothing can over- or underflow."""
-    if wanted == "log" or (unbalanced is not None and cost.space is None):
+    if wanted == "log" or cost.forbids or (prices is not None and cost.space is None):
         return "log"
     limit = SAFE_RANGE[dtype.name] if cost.space is None else PLAIN_RANGE
     return "scaling" if cost.cost_range <= limit * reg else "log"
@@ -104,6 +105,7 @@ def _raise_bad_row(problem: SinkhornProblem) -> NoReturn:
     a, b = (readable(device.to_host(x)) for x in problem[:2])
     if not good_rows(a, b, problem.tolerance).all():
         validation.check_rows(a, b, problem.tolerance)
+    validation.check_partners(a, b, problem.cost)
     for i, potential in enumerate(problem.start or ()):
         validation.check_finite(device.to_host(potential), f"potentials[{i}]")
     raise_unexplained(np.full(problem.batch, np.nan))
@@ -116,7 +118,7 @@ def answer(x: Any, problem: SinkhornProblem, dtype: Any = None, n: int = -1) -> 
     """
     if isinstance(x, DeviceArray):
         return device.to_caller(x)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         found = (x if dtype is None else x.astype(dtype))[()]
     return found if problem.caller is None else problem.caller(found, n)
 
@@ -142,6 +144,8 @@ def warn(solutions: list[Solution], problem: SinkhornProblem, method: str, epsil
             + (
                 "unbalanced potentials are kept as they are."
                 if problem.unbalanced is not None
+                else "with forbidden pairs a sum of exponentials can be of any size."
+                if problem.cost.forbids
                 else f"costs differ by up to {problem.cost.cost_range / problem.reg:.3g} times reg, whose exponential "
                 f"{problem.dtype} cannot hold safely. Raise reg, "
                 f"{'' if problem.dtype == np.float64 else 'pass float64, '}or leave the method to 'auto'."

@@ -43,27 +43,34 @@ def cost_of(cost_or_space: Any) -> Cost:
         from ..cuda.entropic import cost_matrix  # numba is loaded when it is first needed
 
         copy, least, most, bad = cost_matrix.inspect(cost)
+        forbids = False
     else:
-        cost = cost.astype(np.float64)
-        least, most, bad = _inspect(cost)
+        cost = cost.astype(np.float64, copy=False)
+        least, most, bad, forbids = _inspect(cost)
     if bad is not None:
         i, j, entry = bad
-        raise ValueError(
-            f"cost_or_space[{i}, {j}] is {entry}. Needed: finite costs, which may be negative; forbid a pair by "
-            "a cost larger than all others together."
-        )
+        needed = "finite costs, which may be negative"
+        if not isinstance(cost, DeviceArray):
+            needed += ", or inf for a pair that is forbidden"
+        raise ValueError(f"cost_or_space[{i}, {j}] is {entry}. Needed: {needed}.")
     if not math.isfinite(most - least):
         raise ValueError("cost_or_space spans more than float64 holds. Needed: a finite span; divide it by a constant.")
-    return Cost(None, cost, cost.shape[0], cost.shape[1], most - least, least, copy)
+    return Cost(None, cost, cost.shape[0], cost.shape[1], most - least, least, copy, forbids)
 
 
-def _inspect(matrix: np.ndarray) -> tuple[float, float, tuple[int, int, float] | None]:
-    """Return the smallest and the largest entry, and the first that is not finite with its place."""
-    bad = ~np.isfinite(matrix)
+def _inspect(matrix: np.ndarray) -> tuple[float, float, tuple[int, int, float] | None, bool]:
+    """Return the least and largest finite cost, the first entry that is no cost with its place, and if some are inf."""
+    least, most = float(matrix.min()), float(matrix.max())
+    if math.isfinite(least) and math.isfinite(most):
+        return least, most, None, False
+    bad = ~(matrix > -np.inf)
     if bad.any():
         i, j = bad_rows.first_row(bad)
-        return math.nan, math.nan, (i, j, float(matrix[i, j]))
-    return float(matrix.min()), float(matrix.max()), None
+        return math.nan, math.nan, (i, j, float(matrix[i, j])), False
+    finite = matrix < np.inf
+    if not finite.any():
+        return math.nan, math.nan, (0, 0, math.inf), False
+    return least, float(matrix.max(where=finite, initial=-np.inf)), None, True
 
 
 def check_symmetric(cost: Cost) -> None:
@@ -120,6 +127,36 @@ def positive(x: Any, name: str, means: str) -> float:
     if not 0.0 < number < math.inf:
         raise ValueError(f"{name} is {x!r}. Needed: a finite number above 0, {means}.")
     return number
+
+
+def prices(unbalanced: Any) -> tuple[float | None, float | None] | None:
+    """Return the prices of marginals that differ from a and from b; None where neither may."""
+    if unbalanced is None:
+        return None
+    if not isinstance(unbalanced, tuple | list):
+        price = positive(unbalanced, "unbalanced", "the price of marginals that differ")
+        return price, price
+    if len(unbalanced) != 2:
+        raise ValueError(f"unbalanced has {len(unbalanced)} entries. Needed: one price, or a pair, for a and b.")
+    pair = [
+        None if price is None else positive(price, f"unbalanced[{i}]", "or None for a marginal that may not differ")
+        for i, price in enumerate(unbalanced)
+    ]
+    return None if pair == [None, None] else (pair[0], pair[1])
+
+
+def check_on_device(cost: Cost, prices: tuple[float | None, float | None] | None) -> None:
+    """Raise for what the backend of devices does not compute."""
+    if cost.forbids:
+        raise ValueError(
+            "cost_or_space holds inf, which forbids a pair, and a lies on a device, where costs are finite. Needed: "
+            "histograms in host memory, or finite costs."
+        )
+    if prices is not None and prices[0] != prices[1]:
+        raise ValueError(
+            f"unbalanced is {prices}, and a lies on a device, where both marginals have one price. Needed: a number, "
+            "or histograms in host memory."
+        )
 
 
 def tolerance(tol: Any) -> float:
@@ -229,3 +266,20 @@ def check_rows(a: np.ndarray, b: np.ndarray, tolerance: float | None) -> None:
         f"within {tolerance:.2g} of the larger; mass='normalize' divides each row by its mass, unbalanced=... lets the "
         f"plan's marginals differ from a and b; {bad_rows.ELSE}."
     )
+
+
+def check_partners(a: np.ndarray, b: np.ndarray, cost: Cost) -> None:
+    """Raise ValueError for the first row with a bin whose mass may go nowhere."""
+    if not cost.forbids:
+        return
+    a, b = np.broadcast_arrays(a, b) if cost.n == cost.k else (a, b)
+    allowed = (cost.matrix < np.inf).astype(np.float32)
+    for x, other, name, other_name, matrix in ((a, b, "a", "b", allowed.T), (b, a, "b", "a", allowed)):
+        stuck = (x > 0) & ~((other > 0).astype(np.float32) @ matrix > 0)
+        if stuck.any():
+            *row, i = bad_rows.first_row(stuck)
+            raise ValueError(
+                f"{name}[{', '.join(map(str, (*row, i)))}] has mass, and cost_or_space forbids every bin of "
+                f"{other_name} that has any. Needed: a finite cost to one of them; or no mass in that bin; "
+                f"{bad_rows.ELSE}."
+            )

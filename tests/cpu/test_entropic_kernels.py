@@ -118,7 +118,7 @@ def test_weights_of_extended_range_are_normal_and_exact(x):
 def test_product_in_tiles_is_the_product(dtype, rows, n, k):
     rng = np.random.default_rng(0)
     x, matrix = rng.random((rows, n)).astype(dtype), rng.random((n, k)).astype(dtype)
-    product = Tiles(matrix).product(x)
+    product = Tiles(matrix, lambda part: part, matrix.dtype).product(x)
     assert product.dtype == dtype and product.shape == (rows, k)
     within = 8 * n * np.finfo(dtype).eps * n
     np.testing.assert_allclose(product, x.astype(float) @ matrix, rtol=0, atol=within)

@@ -34,7 +34,7 @@ def test_reg_must_be_visible_beside_the_costs():
 
 
 @BOTH
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
 def test_costs_must_be_finite(function, bad):
     cost = COST.copy()
     cost[1, 2] = bad

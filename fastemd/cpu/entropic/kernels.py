@@ -260,7 +260,7 @@ def matrix_logsumexp(x, sums, guess, cost, first, last):
 
     `guess` is minus the answer of the iteration before. Once the iteration has settled, exp(guess) times the sum is
     near 1, so no maximum needs to be found first. Where that sum leaves the range of float64, it is computed again with
-    the maximum.
+    the maximum. A cost of inf forbids a pair; a sum without any term counts as 1, so that no potential is infinite.
     """
     n = x.shape[1]
     blocks = cost.size // sums.shape[1] // WIDTH
@@ -278,15 +278,21 @@ def matrix_logsumexp(x, sums, guess, cost, first, last):
                 for j in range(n):
                     shift = min(shift, cost[i * blocks * WIDTH + j] - row_x[j])
                 partial = lanes(0.0)
-                for j in range(blocks):
-                    partial += exp(load(row_x, j) + shift - load(cost, i * blocks + j))
-                result = _sum_of_lanes(partial)
+                if shift < np.inf:
+                    for j in range(blocks):
+                        partial += exp(load(row_x, j) + shift - load(cost, i * blocks + j))
+                    result = _sum_of_lanes(partial)
+                else:
+                    shift, result = 0.0, 1.0
             sums[row, i] = math.log(result) - shift
 
 
 @njit(nogil=True)
 def matrix_transport_cost(x, y, cost, values, first, last):
-    """Write the sum of cost_ij * exp(x_i + y_j - cost_ij) over all pairs, for a cost as in `matrix_logsumexp`."""
+    """Write the sum of cost_ij * exp(x_i + y_j - cost_ij) over all pairs, for a cost as in `matrix_logsumexp`.
+
+    A pair that is forbidden adds nothing.
+    """
     blocks = cost.size // x.shape[1] // WIDTH
     row_y = np.full(blocks * WIDTH, -np.inf)
     for row in range(first, last):
@@ -295,5 +301,6 @@ def matrix_transport_cost(x, y, cost, values, first, last):
         for i in range(x.shape[1]):
             for j in range(blocks):
                 entry = load(cost, i * blocks + j)
-                result += entry * clamped_exp(load(row_y, j) + x[row, i] - entry)
+                term = entry * clamped_exp(load(row_y, j) + x[row, i] - entry)
+                result += select(entry < np.inf, term, 0.0)
         values[row] = _sum_of_lanes(result)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...arrays.bad_rows import good_rows
+from ...arrays.bad_rows import good_rows, has_partners
 from ...problems import DEBIASED, LARGEST, PLAIN_RANGE, SinkhornProblem, Solution
 from .matmul import tiled
 from .operators import Products, SpaceKernel, StabilizedSums
@@ -18,8 +18,16 @@ CHUNK = 1 << 22  # entries of a and b in the rows that are solved at a time
 
 def solve(problem: SinkhornProblem, check: bool) -> Solution | None:
     """Solve for all rows. Rows that are no pair of histograms get NaN; under `check` None is returned instead."""
+    with np.errstate(under="ignore"):
+        return _solve(problem, check)
+
+
+def _solve(problem: SinkhornProblem, check: bool) -> Solution | None:
     batch = problem.batch
-    good = np.broadcast_to(good_rows(problem.a, problem.b, problem.tolerance), batch)
+    good = good_rows(problem.a, problem.b, problem.tolerance)
+    if problem.cost.forbids:
+        good = good & has_partners(problem.a, problem.b, problem.cost.matrix)
+    good = np.broadcast_to(good, batch)
     if check and not good.all():
         return None
     n, k = problem.cost.n, problem.cost.k
@@ -41,10 +49,28 @@ def combine(arrays: list[np.ndarray], problem: SinkhornProblem, how: int, dtype:
     """Combine three arrays that broadcast to the batch; `how` is DEBIASED, LARGEST or LEAST."""
     x, y, z = arrays
     if how == DEBIASED:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             return np.asarray(x - 0.5 * (y + z)).astype(dtype)
     chosen = np.maximum if how == LARGEST else np.minimum
     return np.asarray(chosen(chosen(x, y), z))
+
+
+def debiased_values(parts: list[Solution], problem: SinkhornProblem) -> np.ndarray:
+    """Return the values of a divergence; what is negative within its error bound becomes 0.
+
+    A regularised value is off by the marginal error times the range of the potentials, which is that of the cost, and
+    by the rounding of the dtype that the sums are computed in.
+    """
+    x, y, z = (part.regularised for part in parts)
+    error = parts[0].error + 0.5 * (parts[1].error + parts[2].error)
+    wide = problem.dtype == np.float64 or problem.method == "log"
+    rounding = 8.0 * np.finfo(np.float64 if wide else np.float32).eps
+    masses = [np.ones(()) if problem.normalize else each.sum(axis=-1, dtype=np.float64) for each in problem[:2]]
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        value = np.asarray(x - 0.5 * (y + z))
+        bound = problem.cost.cost_range * np.sqrt(masses[0] * masses[1]) * error
+        bound = bound + rounding * (abs(x) + 0.5 * (abs(y) + abs(z)))
+        return np.where((value < 0.0) & (value >= -bound), 0.0, value).astype(problem.dtype)
 
 
 def _unsolved(problem: SinkhornProblem, good: np.ndarray) -> Solution:
@@ -75,12 +101,11 @@ def _kernel(problem: SinkhornProblem, reg: float) -> Any:
     cost = problem.cost
     if cost.space is not None:
         return SpaceKernel(cost.space, reg, problem.method == "log")
-    matrix = cost.matrix - cost.least
     if problem.method == "scaling":
-        kernel = np.exp(matrix / -reg)
         dtype = np.float64 if problem.dtype == np.float64 else np.float32
-        return tiled(kernel.T, kernel, kernel * matrix, dtype=dtype)
-    return (Products if cost.cost_range <= PLAIN_RANGE * reg else StabilizedSums)(matrix, reg)
+        return tiled(cost.matrix, cost.least, reg, dtype)
+    plain = cost.cost_range <= PLAIN_RANGE * reg and not cost.forbids
+    return (Products if plain else StabilizedSums)(cost.matrix, cost.least, reg)
 
 
 def _solve_rows(
@@ -131,7 +156,8 @@ def _solve_stage(
     if isinstance(kernel, tuple):
         state: Any = Scalings(kernel, rows.p, rows.q, f - least, g)
     else:
-        damping = 0.0 if problem.unbalanced is None else reg / problem.unbalanced
+        prices = problem.unbalanced or (None, None)
+        damping = tuple(0.0 if price is None else reg / price for price in prices)
         offset = (rows.log_ratio - least, -rows.log_ratio - least)
         state = Logarithms(kernel, rows.p, rows.q, offset, damping, f, g)
     if problem.same:
@@ -170,16 +196,16 @@ class Histograms:
             f, g = f - shift, g + shift
             dual = np.einsum("ri,ri->r", self.p, f) + np.einsum("ri,ri->r", self.q, g)
             return value, self.scale * (dual - reg * (plan_mass - 1.0)), f, g, f, g
-        shortfalls = [-np.expm1(-x / unbalanced) for x in (f, g)]
         transported = self.mass_a * plan_mass
         regularised = -reg * (transported - self.scale)
         grads = []
-        for p, mass, shortfall in ((self.p, self.mass_a, shortfalls[0]), (self.q, self.mass_b, shortfalls[1])):
-            regularised = regularised + unbalanced * mass * np.einsum("ri,ri->r", p, shortfall)
+        for p, mass, x, price in ((self.p, self.mass_a, f, unbalanced[0]), (self.q, self.mass_b, g, unbalanced[1])):
+            # The derivative of the conjugate of the marginal's term: the potential itself where the price is infinite.
+            conjugate = x if price is None else -price * np.expm1(-x / price)
+            regularised = regularised + mass * np.einsum("ri,ri->r", p, conjugate)
             # R depends on the entries of a and on its mass. The plan is optimal: its derivative does not contribute.
-            grads.append(
-                reg * ((self.scale + transported) / (2.0 * mass) - 1.0)[:, None] + (reg + unbalanced) * shortfall
-            )
+            own = 1.0 if price is None else 1.0 + reg / price
+            grads.append(reg * ((self.scale + transported) / (2.0 * mass) - 1.0)[:, None] + own * conjugate)
         return value, regularised, f, g, *grads
 
     def write_plan(self, plan: np.ndarray, numbers: np.ndarray, f: np.ndarray, g: np.ndarray) -> None:

@@ -18,16 +18,25 @@ MULTIPLICATIONS = 32  # that take as long as one number in `threads.share`
 
 
 class Tiles:
-    """A matrix (n, k), cut into tiles of `TILE_COLUMNS` columns where it is not tall."""
+    """A function of the entries of a matrix (n, k), cut into tiles of `TILE_COLUMNS` columns where it is not tall.
 
-    def __init__(self, matrix):
+    It is computed a few columns or rows at a time, so no second matrix is made.
+    """
+
+    def __init__(self, matrix, function, dtype):
         n, k = matrix.shape
-        self.whole = np.ascontiguousarray(matrix) if n > TALL else None
-        if n <= TALL:
-            padded = np.zeros((n, -(-k // TILE_COLUMNS) * TILE_COLUMNS), matrix.dtype)
-            padded[:, :k] = matrix
-            self.tiles = np.ascontiguousarray(padded.reshape(n, -1, TILE_COLUMNS).swapaxes(0, 1))
-        self.columns, self.dtype = k, matrix.dtype
+        self.whole = None
+        if n > TALL:
+            self.whole = np.empty((n, k), dtype)
+            for first in range(0, n, TILE_COLUMNS):
+                part = slice(first, first + TILE_COLUMNS)
+                self.whole[part] = function(matrix[part])
+        else:
+            self.tiles = np.zeros((-(-k // TILE_COLUMNS), n, TILE_COLUMNS), dtype)
+            for tile, first in zip(self.tiles, range(0, k, TILE_COLUMNS), strict=True):
+                part = matrix[:, first : first + TILE_COLUMNS]
+                tile[:, : part.shape[1]] = function(part)
+        self.columns, self.dtype = k, np.dtype(dtype)
         self.step = SMALL // (n * TILE_COLUMNS)
 
     def product(self, x):
@@ -46,6 +55,13 @@ class Tiles:
         return out.reshape(rows, -1)[:, : self.columns]
 
 
-def tiled(*matrices, dtype=np.float64):
-    """Return matrices as `Tiles` of a dtype."""
-    return tuple([Tiles(matrix.astype(dtype, copy=False)) for matrix in matrices])
+def tiled(cost, least, reg, dtype):
+    """Return the Gibbs kernel of cost - least: transposed, plain, and times cost - least, as `Tiles` of a dtype."""
+
+    def kernel(part):
+        return np.exp((part - least) / -reg)
+
+    def weighted(part):
+        return kernel(part) * (part - least)
+
+    return Tiles(cost.T, kernel, dtype), Tiles(cost, kernel, dtype), Tiles(cost, weighted, dtype)

@@ -35,9 +35,8 @@ class Products:
     than that times the row's largest weight, and terms that underflow are beyond the sixteenth digit of every sum.
     """
 
-    def __init__(self, cost: np.ndarray, reg: float) -> None:
-        kernel = np.exp(cost / -reg)
-        *self.kernels, self.weighted = tiled(kernel.T, kernel, kernel * cost)
+    def __init__(self, cost: np.ndarray, least: float, reg: float) -> None:
+        *self.kernels, self.weighted = tiled(cost, least, reg, np.float64)
         self._stabilized_exp = entry(kernels.stabilized_exp, (NUMBERS, NUMBERS, VECTOR, *RANGE))
         self._stabilized_log = entry(kernels.stabilized_log, (NUMBERS, VECTOR, *RANGE))
 
@@ -70,12 +69,11 @@ class Products:
 
 
 class StabilizedSums:
-    """A cost matrix of any range: the exponentials of each sum are computed anew."""
+    """A cost matrix of any range, with inf where a pair is forbidden: exponentials of each sum are computed anew."""
 
-    def __init__(self, cost: np.ndarray, reg: float) -> None:
+    def __init__(self, cost: np.ndarray, least: float, reg: float) -> None:
         self.reg = reg
-        scaled = cost / reg
-        self.costs = _padded_rows(scaled), _padded_rows(scaled.T)
+        self.costs = _padded_rows(cost, least, reg), _padded_rows(cost.T, least, reg)
         self._logsumexp = entry(kernels.matrix_logsumexp, (NUMBERS, NUMBERS, NUMBERS, FLAT, *RANGE))
         self._transport_cost = entry(kernels.matrix_transport_cost, (NUMBERS, NUMBERS, FLAT, VECTOR, *RANGE))
 
@@ -94,11 +92,12 @@ class StabilizedSums:
         return values * self.reg
 
 
-def _padded_rows(cost: np.ndarray) -> np.ndarray:
-    """Return the rows of a cost matrix, padded to whole registers, in one vector."""
+def _padded_rows(cost: np.ndarray, least: float, reg: float) -> np.ndarray:
+    """Return (cost - least) / reg in one vector, rows padded to whole registers."""
     n, k = cost.shape
     whole = np.zeros((n, -(-k // WIDTH) * WIDTH))
-    whole[:, :k] = cost
+    np.subtract(cost, least, out=whole[:, :k])
+    whole /= reg
     return whole.ravel()
 
 

@@ -35,7 +35,14 @@ class Logarithms:
     """The state of rows whose potentials are kept as they are, divided by reg."""
 
     def __init__(
-        self, operator: Any, p: Array, q: Array, offset: tuple[Array, Array], damping: float, f: Array, g: Array
+        self,
+        operator: Any,
+        p: Array,
+        q: Array,
+        offset: tuple[Array, Array],
+        damping: tuple[float, float],
+        f: Array,
+        g: Array,
     ) -> None:
         self.operator, self.damping, self.offset = operator, damping, list(offset)
         self.mass = [p, q]
@@ -52,7 +59,7 @@ class Logarithms:
         arrays = sums, self.mass[side], self.log_mass[side], self.potential[side], x
 
         def work(first: int, last: int) -> None:
-            self._update(*arrays, omega, offset, self.damping, measure, tol, error, plan_mass, first, last)
+            self._update(*arrays, omega, offset, self.damping[side], measure, tol, error, plan_mass, first, last)
 
         threads.share(work, len(x), WIDTH, x.size * 8)
 
@@ -67,11 +74,11 @@ class Logarithms:
         transport: translation invariant Sinkhorn and 1-D Frank-Wolfe, AISTATS 2022.
         """
         log_masses = [
-            np.log(np.einsum("ri,ri->r", mass, np.exp(-self.damping * potential)))
-            for mass, potential in zip(self.mass, self.potential, strict=True)
+            np.log(np.einsum("ri,ri->r", mass, np.exp(-damping * potential)))
+            for mass, potential, damping in zip(self.mass, self.potential, self.damping, strict=True)
         ]
         log_ratio = self.offset[0] - self.offset[1]  # ln of the mass of b over that of a
-        shift = np.where(active, (log_masses[0] - log_masses[1] - log_ratio) / (2.0 * self.damping), 0.0)[:, None]
+        shift = np.where(active, (log_masses[0] - log_masses[1] - log_ratio) / sum(self.damping), 0.0)[:, None]
         self.potential[0] += shift
         self.x[0] += shift
 
@@ -199,7 +206,7 @@ def solve_different(state: Logarithms | Scalings, tol: float, max_iter: int, war
             state.select(active)
             over_relaxation.select(active)
             numbers, omega, error, plan_mass = numbers[active], omega[active], error[active], plan_mass[active]
-        if isinstance(state, Logarithms) and state.damping > 0.0:
+        if isinstance(state, Logarithms) and any(state.damping):
             state.translate(omega != 0.0)
         else:
             over_relaxation.adapt(count, error, omega)

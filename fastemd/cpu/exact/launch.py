@@ -109,8 +109,8 @@ def _inverse_masses(config: LaunchConfig, x: np.ndarray) -> np.ndarray:
 
 
 def _round(exact: np.ndarray, out: np.ndarray) -> None:
-    """Write to an array of fewer digits; numbers too large for it become infinite, as they do in arithmetic."""
-    with np.errstate(over="ignore"):
+    """Write to an array of fewer digits; numbers beyond its range become infinite or 0, as they do in arithmetic."""
+    with np.errstate(over="ignore", under="ignore"):
         out[...] = exact
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ...arrays import device, driver
 from ...arrays.device import DeviceArray
 from ...arrays.strides import device_rows, launches
-from ...problems import PLAIN_RANGE, SinkhornProblem, Solution
+from ...problems import DEBIASED, PLAIN_RANGE, SinkhornProblem, Solution
 from ..primitives import intrinsics
 from ..primitives.thread_group import REDUCTION_SLOTS
 from . import cost_matrix, matrix, read_rows, solver, sweeps, write_rows
@@ -91,6 +91,16 @@ def combine(arrays: list[Any], problem: SinkhornProblem, how: int, dtype: Any) -
     return out
 
 
+def debiased_values(parts: list[Solution], problem: SinkhornProblem) -> Any:
+    """Return the values of a divergence."""
+    return combine([part.regularised for part in parts], problem, DEBIASED, problem.dtype)
+
+
+def _price(problem: SinkhornProblem) -> float:
+    """Return the price of both marginals; 0 where they may not differ."""
+    return 0.0 if problem.unbalanced is None else problem.unbalanced[0] or 0.0
+
+
 def _stored_name(array: Any) -> str:
     return "uint8" if array.dtype.name == "bool" else array.dtype.name
 
@@ -124,7 +134,7 @@ class _Solver:
         cost = problem.cost
         largest = BLOCK if cost.space is None else SPACE_BLOCK
         self.size = min(largest, max(intrinsics.WARP, 1 << (max(cost.n, cost.k) - 1).bit_length()))
-        self.answer_options = AnswerOptions(float(cost.least), problem.unbalanced or 0.0, int(problem.normalize))
+        self.answer_options = AnswerOptions(float(cost.least), _price(problem), int(problem.normalize))
         if cost.space is None:
             self.matrix = self._matrix_address()
             self.gibbs_kernels = self._allocate(cost.n * cost.k).address, self._allocate(cost.n * cost.k).address
@@ -198,7 +208,7 @@ class _Solver:
 
     def _stage_options(self, stage: Stage) -> StageOptions:
         problem = self.problem
-        damping = stage.reg / problem.unbalanced if problem.unbalanced else 0.0
+        damping = stage.reg / _price(problem) if problem.unbalanced else 0.0
         least_over_reg = float(problem.cost.least) / stage.reg
         return StageOptions(stage.reg, least_over_reg, problem.tol, damping, float(problem.max_iter))
 
