@@ -11,6 +11,32 @@ import numpy as np
 from .validation import edge_lengths, items_of
 
 
+def frame_edges(frame: Any, lengths: Any) -> tuple[list[tuple[Any, ...]], Any]:
+    """Return the pairs and lengths of a frame with a row an edge, of pandas or polars.
+
+    Its columns are parent, child and perhaps length, by name in any order, or else by position.
+    """
+    columns = list(frame.columns)
+    others = [name for name in columns if name not in ("parent", "child")]
+    if len(others) == len(columns) - 2:
+        chosen = ["parent", "child", *(["length"] if "length" in others else others)]
+    else:
+        chosen = columns
+    if len(chosen) not in (2, 3):
+        raise ValueError(
+            f"edges is a frame of columns {columns}. Needed: columns parent and child, and length where edges have "
+            "one; name them so, or choose them, as in edges[['parent', 'child', 'length']]."
+        )
+    if len(chosen) == 3:
+        if lengths is not None:
+            raise ValueError(
+                f"edges is a frame with a column {chosen[2]!r} of lengths, and there is an argument lengths. Needed: "
+                f"one of them; try edges[{chosen[:2]!r}], or lengths=None."
+            )
+        lengths = frame[chosen[2]].to_numpy()
+    return list(zip(*(frame[name].to_list() for name in chosen[:2]), strict=True)), lengths
+
+
 def edge_ends(edges: Any) -> list[tuple[Hashable, Hashable]]:
     """Return edges as a list of pairs of hashable nodes, none of them a bool or a float."""
     edges = edges.tolist() if isinstance(edges, np.ndarray) else edges
@@ -73,11 +99,13 @@ def tree_root(root: Any, n_nodes: int) -> int:
     return root
 
 
-def pair_lengths(lengths: Any, m: int) -> np.ndarray:
-    """Return the lengths of m edges, which may be none; 1 each by default."""
+def pair_lengths(lengths: Any, pairs: np.ndarray, names: list[Hashable] | None) -> np.ndarray:
+    """Return the lengths of edges, which may be none; 1 each by default."""
+    m = len(pairs)
     if lengths is None or (m == 0 and np.size(lengths) == 0):
         return np.ones(m)
-    return edge_lengths(lengths, m, "lengths", "edge")
+    ends = None if names is None else [f"{names[u]} - {names[v]}" for u, v in pairs.tolist()]
+    return edge_lengths(lengths, m, "lengths", "edge", names=ends)
 
 
 def not_a_tree(what: str, pairs: np.ndarray, n_nodes: int, names: list[Hashable] | None = None) -> ValueError:

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arrays.frames import PACKAGES
+from ..arrays.host import package_of
 from ..arrays.inputs import one_of
 from ..data import table
 from . import builder_validation
@@ -39,9 +41,10 @@ def from_edges(
 
     Parameters
     ----------
-    edges : iterable of pairs, or array_like of shape (n_nodes - 1, 2)
+    edges : iterable of pairs, array_like of shape (n_nodes - 1, 2), or frame of pandas or polars
         The two ends of each edge, in either order: numbers 0 .. n_nodes - 1, or else names (anything hashable).
-        Names are numbered in the order in which they come up.
+        Names are numbered in the order in which they come up. A frame has columns parent and child and perhaps length,
+        by name or else by position, a row an edge.
     lengths : array_like, shape (n_nodes - 1,), optional
         Length of each edge; 1 by default.
     root : node, optional
@@ -69,6 +72,8 @@ def from_edges(
     >>> from_edges([("pet", "dog"), ("pet", "cat")]).labels
     ('pet', 'dog', 'cat')
     """
+    if package_of(edges) in PACKAGES:
+        edges, lengths = builder_validation.frame_edges(edges, lengths)
     pairs, names = _pairs(edges)
     if names is not None:
         number = {name: v for v, name in enumerate(names)}
@@ -76,7 +81,7 @@ def from_edges(
         bins = None if bins is None else builder_validation.named_bins(bins, number)
         labels = tuple(map(str, names)) if labels is None else labels
     root = _top(pairs) if root is None else builder_validation.tree_root(root, len(pairs) + 1)
-    lengths = builder_validation.pair_lengths(lengths, len(pairs))
+    lengths = builder_validation.pair_lengths(lengths, pairs, names)
     return TreeParts(*_hang("edges", pairs, lengths, root, names), bins, labels)
 
 

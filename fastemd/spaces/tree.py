@@ -79,9 +79,9 @@ class Tree(Space):
         labels: Sequence[str] | None = None,
     ) -> None:
         parent, root = validation.tree_parents(parent)
-        length = validation.edge_lengths(length, len(parent), "length", "node", root)
         bins = validation.tree_bins(bins, len(parent))
         labels = validation.tree_labels(labels, len(parent))
+        length = validation.edge_lengths(length, len(parent), "length", "node", root, labels)
         order = preorder.order(parent, root)
         validation.no_cycle(parent, order)
         self._freeze(parent=parent, length=length, lengths=length, bins=bins, _order=order)

@@ -127,8 +127,24 @@ def ring_lengths(n: Any, lengths: Any) -> np.ndarray:
     return edge_lengths(array, len(array), "lengths", "edge")
 
 
-def edge_lengths(lengths: Any, count: int, name: str, item: str, root: int | None = None) -> np.ndarray:
-    """Return `count` lengths as a new float64 array, finite and not negative; that of the root, if any, is set to 0."""
+def edge_lengths(
+    lengths: Any, count: int, name: str, item: str, root: int | None = None, names: Sequence[str] | None = None
+) -> np.ndarray:
+    """Return `count` lengths as a new float64 array, finite and not negative; that of the root, if any, is set to 0.
+
+    `names` are those of the items, for an error text.
+    """
+    missing = [v for v in _missing(lengths) if v != root]
+    if missing and np.size(lengths) == count:
+        some = ", ".join(f"{v} ({names[v]!r})" if names else str(v) for v in missing[:5])
+        more = ", ..." if missing[5:] else ""
+        raise ValueError(
+            f"{name}[{missing[0]}] is {lengths[missing[0]]}: {len(missing)} of {count} {item}s have no length, "
+            f"{some}{more}. Needed: a length, finite and not negative, for each {item}; set it to a number, such as 0 "
+            "or 1."
+        )
+    if root is not None and np.ndim(lengths) == 1 and len(lengths) == count and _missing([lengths[root]]):
+        lengths = [0.0 if v == root else length for v, length in enumerate(lengths)]
     array = _vector(lengths, name, "iuf", f"real numbers, one for each {item}").astype(np.float64)
     if len(array) != count:
         raise ValueError(f"{name} holds {len(array)} numbers for {count} {item}s. Needed: one for each {item}.")
@@ -143,6 +159,15 @@ def edge_lengths(lengths: Any, count: int, name: str, item: str, root: int | Non
         if np.isinf(array.sum()):
             raise ValueError(f"{name} sum to inf in float64. Needed: a finite total; divide them by a constant.")
     return array + 0.0  # -0.0 becomes 0.0, so that equal spaces hash alike
+
+
+def _missing(lengths: Any) -> list[int]:
+    """Return the places of None and NaN in lengths along one axis."""
+    if isinstance(lengths, np.ndarray) and lengths.dtype.kind in "iuf":
+        return np.flatnonzero(np.isnan(lengths)).tolist() if lengths.dtype.kind == "f" and lengths.ndim == 1 else []
+    if isinstance(lengths, str | bytes) or not isinstance(lengths, Iterable):
+        return []
+    return [v for v, x in enumerate(lengths) if x is None or (isinstance(x, float) and x != x) or str(x) == "<NA>"]
 
 
 def tree_parents(parent: Any) -> tuple[np.ndarray, int]:
