@@ -24,7 +24,7 @@ def check_rows(x: np.ndarray, name: str) -> None:
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise_first(x, ~np.isfinite(x), name, "finite masses", f"drop the row, or try numpy.nan_to_num({name})")
     if x.dtype.kind != "u" and (x < 0).any():
-        raise_first(x, x < 0, name, "masses of at least 0", f"try {name}.clip(0)")
+        raise_first(x, x < 0, name, "masses of at least 0", f"try numpy.maximum(numpy.asarray({name}), 0)")
 
 
 def check_mass(mass: np.ndarray, name: str) -> None:

@@ -73,11 +73,29 @@ def real_array(x: Any, name: str) -> AnyArray:
     """Return `x` as an array of float16, bfloat16, float32, float64, integers or, in host memory, bools."""
     array = as_array(x, name)
     if not _is_real(array.dtype) or (array.dtype.kind == "b" and isinstance(array, DeviceArray)):
-        mend = f"{name}.real" if array.dtype.kind == "c" else conversion(x, name, array, "float64")
         raise TypeError(
-            f"{name} has dtype {array.dtype}. Needed: float16, bfloat16, float32, float64 or integers; try {mend}."
+            f"{name} has dtype {array.dtype}. Needed: float16, bfloat16, float32, float64 or integers; "
+            f"{dtype_mend(x, name, array)}."
         )
     return array
+
+
+def dtype_mend(x: Any, name: str, array: AnyArray) -> str:
+    """Return what to do about an array of a dtype that is not read: convert it, or mend its first bad entry."""
+    if array.dtype.kind == "c":
+        on_host = isinstance(array, np.ndarray) and host.package_of(x) != "torch"
+        return f"try numpy.real({name})" if on_host else f"try {name}.real"
+    if isinstance(array, np.ndarray) and array.dtype.kind in "OSUV":
+        for index, entry in np.ndenumerate(array):
+            try:
+                number = float(entry)
+            except (TypeError, ValueError):
+                number = np.nan
+            if np.isnan(number):
+                place = f"{name}[{', '.join(map(str, index))}]" if index else name
+                shown = entry.item() if isinstance(entry, np.generic) else entry
+                return f"write a number in place of {place}, which is {shown!r}"
+    return f"try {conversion(x, name, array, 'float64')}"
 
 
 def _is_real(dtype: Dtype) -> bool:

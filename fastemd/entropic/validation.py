@@ -30,8 +30,8 @@ def cost_of(cost_or_space: Any) -> Cost:
     cost = inputs.as_array(cost_or_space, "cost_or_space")
     if cost.dtype.kind not in "iuf" or cost.dtype.itemsize > 8:
         raise TypeError(
-            f"cost_or_space has dtype {cost.dtype}. Needed: a Chain, Ring or Tree, or a matrix of real numbers; try "
-            "cost.astype(numpy.float64)."
+            f"cost_or_space has dtype {cost.dtype}. Needed: a Chain, Ring or Tree, or a matrix of real numbers; "
+            f"{inputs.dtype_mend(cost_or_space, 'cost_or_space', cost)}."
         )
     if cost.ndim != 2 or cost.size == 0:
         raise ValueError(
@@ -163,6 +163,8 @@ def tolerance(tol: Any) -> float:
     """Return `tol`; -1 for 0, so that no row converges and each makes all of its iterations."""
     if type(tol) is not bool and isinstance(tol, numbers.Real) and tol == 0:
         return -1.0
+    if type(tol) is not bool and isinstance(tol, numbers.Real) and tol < 0:
+        raise ValueError(f"tol is {tol!r}. Needed: at least 0; 0 makes max_iter iterations, 1e-6 suits float32.")
     return positive(tol, "tol", "a marginal error such as 1e-6")
 
 
@@ -222,7 +224,7 @@ def potentials_pair(
 def _potential(x: Any, name: str, shape: tuple[int, ...], like: AnyArray) -> AnyArray:
     array = inputs.as_array(x, name) if isinstance(like, DeviceArray) else inputs.host_array(x, name)
     if array.dtype.kind not in "iuf":
-        raise TypeError(f"{name} has dtype {array.dtype}. Needed: real numbers.")
+        raise TypeError(f"{name} has dtype {array.dtype}. Needed: real numbers; {inputs.dtype_mend(x, name, array)}.")
     try:
         fits = np.broadcast_shapes(array.shape, shape) == shape
     except ValueError:

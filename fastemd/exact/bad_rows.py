@@ -42,11 +42,15 @@ def check_histograms(
             unequal &= ~(is_empty(a) | is_empty(b))
         if unequal.any():
             row = first_row(unequal)
+            mend = "mass='normalize' divides each row by its mass"
+            if 0.0 in (mass_a[row], mass_b[row]):
+                mend = "drop the row, or fill a bin"
             raise ValueError(
                 f"a{row_label(source_row(row, masses[0]))} has mass {mass_a[row]:.9g} and "
                 f"b{row_label(source_row(row, masses[1]))} has mass {mass_b[row]:.9g}. "
-                f"Needed: equal masses, within {tolerance:.2g} of the larger; mass='normalize' divides each row by its "
-                "mass" + ("" if space.kind == "ring" else ", mass='root' sends a surplus to the root") + f"; {ELSE}."
+                f"Needed: equal masses, within {tolerance:.2g} of the larger; {mend}"
+                + ("" if space.kind == "ring" else ", mass='root' sends a surplus to the root")
+                + f"; {ELSE}."
             )
 
 
@@ -77,7 +81,8 @@ def check_logits(logits: np.ndarray, target: np.ndarray, space: Space, mass: str
     off = ~(abs(masses - 1.0) <= tolerance)
     if off.any():
         row = first_row(off)
+        mend = "mass='normalize' divides each target by its mass" if masses[row] else "drop the row, or fill a bin"
         raise ValueError(
             f"target{row_label(row)} has mass {masses[row]:.9g}. Needed: mass 1, the softmax's, within "
-            f"{tolerance:.2g}; mass='normalize' divides each target by its mass; {ELSE}."
+            f"{tolerance:.2g}; {mend}; {ELSE}."
         )

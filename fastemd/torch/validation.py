@@ -28,7 +28,10 @@ def is_soft(
         if x is None and name in ("weight", "lengths"):
             continue
         if not isinstance(x, Tensor):
-            raise TypeError(f"emd_loss(): argument '{name}' must be Tensor, not {type(x).__name__}.")
+            raise TypeError(
+                f"emd_loss(): argument '{name}' must be Tensor, not {type(x).__name__}. Needed: a tensor; try "
+                f"torch.as_tensor({name})."
+            )
         if x is not input and x.device != input.device:
             raise RuntimeError(
                 f"Expected all tensors to be on the same device, but input is on {input.device} and {name} on "
@@ -70,7 +73,7 @@ def _check_shapes(input: Tensor, target: Tensor, space: Space) -> None:
         if not target.is_floating_point():
             raise RuntimeError(
                 f"Expected floating point type for target with class probabilities, got {_kind(target)}. Needed: "
-                "class indices without the axis of classes, or floats."
+                "class indices without the axis of classes, or floats; try target.float()."
             )
         return
     needed = (*shape[:axis], *shape[axis + 1 :])

@@ -38,7 +38,12 @@ def says(error, *parts):
 @pytest.mark.parametrize("name", ["a", "b"])
 @pytest.mark.parametrize(
     ("poison", "shown", "mend"),
-    [(np.nan, "nan", "nan_to_num"), (np.inf, "inf", "finite"), (-np.inf, "-inf", "finite"), (-1.0, "-1.0", "clip(0)")],
+    [
+        (np.nan, "nan", "nan_to_num"),
+        (np.inf, "inf", "finite"),
+        (-np.inf, "-inf", "finite"),
+        (-1.0, "-1.0", "numpy.maximum("),
+    ],
 )
 def test_bad_number_is_named_with_its_row_and_bin(function, name, poison, shown, mend):
     for space in SPACES:

@@ -409,7 +409,7 @@ REFUSED = {
     "ring that disagrees": (lambda: Ring(3, lengths=[1, 1]), ValueError, r"n is 3 but lengths holds 2.*leave n out"),
     "ring without lengths": (lambda: Ring(lengths=[]), ValueError, r"lengths is empty"),
     "negative length of a ring": (lambda: Ring(lengths=[1, -2, -3]), ValueError, r"lengths\[1\] is -2.0.*not negative"),
-    "NaN length of a ring": (lambda: Ring(lengths=[1, np.nan]), ValueError, r"lengths\[1\] is nan.*finite.*drop"),
+    "NaN length of a ring": (lambda: Ring(lengths=[1, np.nan]), ValueError, r"lengths\[1\] is nan.*finite.*set it to"),
     "ring without end": (lambda: Ring(lengths=[HUGE, HUGE]), ValueError, r"lengths sum to inf.*finite total.*divide"),
     "complex lengths": (lambda: Ring(lengths=[1j]), TypeError, r"lengths has dtype complex128"),
     "no nodes": (lambda: Tree([], []), ValueError, r"parent is empty.*at least one"),
