@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types docs bench clean
+.PHONY: help demo test recipes lint format types docs bench clean
 .NOTPARALLEL: # pip installs into one environment at a time
 
 help:  ## say what can be made
@@ -31,6 +31,9 @@ format: $(VENV)/.has-lint  ## mend style and format
 
 types: $(VENV)/.has-types  ## check the types of the public modules
 	$(BIN)/mypy
+
+recipes: $(VENV)/.has-recipes  ## run the recipes for other frameworks, docs/guides/recipes
+	$(BIN)/python -m pytest tests/recipes.py
 
 docs: $(VENV)/.has-docs  ## build docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html

@@ -22,7 +22,9 @@ def readable(x: np.ndarray) -> np.ndarray:
 def check_rows(x: np.ndarray, name: str) -> None:
     """Raise ValueError if a row holds NaN, an infinity or a negative mass."""
     if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise_first(x, ~np.isfinite(x), name, "finite masses", f"drop the row, or try numpy.nan_to_num({name})")
+        raise_first(
+            x, ~np.isfinite(x), name, "finite masses", f"drop the row, or try numpy.nan_to_num(numpy.asarray({name}))"
+        )
     if x.dtype.kind != "u" and (x < 0).any():
         raise_first(x, x < 0, name, "masses of at least 0", f"try numpy.maximum(numpy.asarray({name}), 0)")
 
