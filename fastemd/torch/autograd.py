@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from ..arrays.bad_rows import raise_unexplained
-from ..exact.call import check_rows, histogram_problem, logits_problem, output, solve
+from ..exact.call import NO_OUTPUT, check_rows, histogram_problem, logits_problem, output, solve
 from ..formulas.gradient import CENTRED, WRT_A
 from ..problems import EMDProblem
 from ..spaces import Chain, Ring, Tree
@@ -52,7 +52,10 @@ def loss_of_rows(
     plain = not compiling and _is_plain(input, target, lengths)
     weight_grad = reduction.weight is not None and (reduction.weight.requires_grad or target.requires_grad)
     if plain and not transformed and not weight_grad:
-        return _Loss.apply(input, target, lengths, reduction, (space, *options))
+        if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (input, target, lengths)):
+            return _Loss.apply(input, target, lengths, reduction, (space, *options))
+        target, rows = reduction.of_batch(target, _value_dtype(input.dtype), known=not target.is_cuda)
+        return rows.reduce_eagerly(_values(input, target, lengths, space, *options))
     target, rows = reduction.of_batch(target, _value_dtype(input.dtype))
     if plain or transformed:
         return rows.reduce(_Rows.apply(input, target, lengths, space, *options)[0])
@@ -135,30 +138,71 @@ def _answers(
     tolerance: float = 0.0,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return values, and the gradients with respect to the input and to lengths."""
-    if from_logits and lengths is not None:
-        raise ValueError(
-            "from_logits is True, and there are lengths. Needed: the softmax of the logits in their place."
-        )
     own = _space_named(space) if isinstance(space, str) else space
-    here = own if lengths is None else _with_lengths(own, lengths.detach().cpu().double().numpy().tobytes())
-    histograms = target
-    if (label_smoothing or not from_logits) and not target.is_floating_point():
-        histograms = (target.unsqueeze(-1) == torch.arange(own.n, device=target.device)).to(input.dtype)
-    if label_smoothing:
-        histograms = histograms * (1.0 - label_smoothing) + label_smoothing / own.n
-    make = logits_problem if from_logits else histogram_problem
-    problem = make(_array(input), _array(histograms), here, rho, "equal")
-    problem = problem._replace(tolerance=max(problem.tolerance, tolerance))
+    problem = _problem(input, target, lengths, own, rho, from_logits, label_smoothing, tolerance)
     kernel: tuple[Any, ...] = ("logits",) if from_logits else ("gradient", CENTRED, WRT_A)
     # Where bins do not lie side by side, as in (N, n, d1, ...), the gradient gets the layout of the input.
     out = output(problem, None if input.stride(-1) == 1 else _array(torch.empty_like(input)), own.n)
     values, grad = solve(problem, kernel[0], out, False, *kernel[1:])
-    if check and (values.isnan() if isinstance(values, Tensor) else np.isnan(values)).any():
-        _raise_bad_row(input, target, own, problem)
+    if check:
+        _check_values(values, input, target, own, problem)
     dtype, by_length = _value_dtype(input.dtype), None
     if lengths is not None:
         by_length = _tensor(solve(problem, "length_gradient", output(problem, None, own.m), False)[1], dtype)
     return _tensor(values, dtype), _tensor(grad, input.dtype), by_length
+
+
+def _values(
+    input: Tensor,
+    target: Tensor,
+    lengths: Tensor | None,
+    space: Space,
+    rho: float,
+    from_logits: bool,
+    label_smoothing: float,
+    check: bool,
+    tolerance: float,
+) -> Tensor:
+    """Return values alone, where no gradient is wanted."""
+    if from_logits and input.is_cuda:  # no kernel there leaves the gradient out
+        return _answers(input, target, lengths, space, rho, from_logits, label_smoothing, check, tolerance)[0]
+    problem = _problem(input, target, lengths, space, rho, from_logits, label_smoothing, tolerance)
+    values, _ = solve(problem, "logits_value" if from_logits else "value", NO_OUTPUT, False)
+    if check:
+        _check_values(values, input, target, space, problem)
+    return _tensor(values, _value_dtype(input.dtype))
+
+
+def _problem(
+    input: Tensor,
+    target: Tensor,
+    lengths: Tensor | None,
+    space: Space,
+    rho: float,
+    from_logits: bool,
+    label_smoothing: float,
+    tolerance: float,
+) -> EMDProblem:
+    """Return the problem of tensors."""
+    if from_logits and lengths is not None:
+        raise ValueError(
+            "from_logits is True, and there are lengths. Needed: the softmax of the logits in their place."
+        )
+    here = space if lengths is None else _with_lengths(space, lengths.detach().cpu().double().numpy().tobytes())
+    histograms = target
+    if (label_smoothing or not from_logits) and not target.is_floating_point():
+        histograms = (target.unsqueeze(-1) == torch.arange(space.n, device=target.device)).to(input.dtype)
+    if label_smoothing:
+        histograms = histograms * (1.0 - label_smoothing) + label_smoothing / space.n
+    make = logits_problem if from_logits else histogram_problem
+    problem = make(_array(input), _array(histograms), here, rho, "equal")
+    return problem._replace(tolerance=max(problem.tolerance, tolerance))
+
+
+def _check_values(values: Any, input: Tensor, target: Tensor, space: Space, problem: EMDProblem) -> None:
+    """Raise the error for the first row without an answer."""
+    if (values.isnan() if isinstance(values, Tensor) else np.isnan(values)).any():
+        _raise_bad_row(input, target, space, problem)
 
 
 def _array(x: Tensor) -> Any:

@@ -11,6 +11,7 @@ import fastemd as fe
 from fastemd import reference
 from fastemd.torch import EMDLoss, autograd, emd_loss
 from tests.support.kernel_problems import exponents, near, value_slack
+from tests.support.tolerance import tolerance
 from tests.support.torch_problems import TREE, batches, classes_last
 
 Z = torch.tensor([[0.3, -1.0, 2.0, 0.0, 0.5], [1.0, 1.0, -0.5, 0.2, 0.1], [0.0, 3.0, 0.0, -2.0, 1.0]])
@@ -186,3 +187,23 @@ def test_inputs_are_not_modified():
     emd_loss(z.requires_grad_(), y, TREE).backward()
     emd_loss(z, soft, TREE, lengths=lengths, label_smoothing=0.5).backward()
     assert all(torch.equal(x, x_before) for x, x_before in zip((z, y, soft, lengths), before, strict=True))
+
+
+@given(batches(), exponents, st.booleans(), st.sampled_from([0.0, 0.2]))
+def test_without_grad_the_value_is_the_same_and_no_gradient_is_computed(batch, rho, soft, label_smoothing):
+    space, logits, classes, histograms = batch
+    target = histograms if soft else classes
+    options = {"rho": rho, "label_smoothing": label_smoothing, "reduction": "none"}
+    expected = emd_loss(logits.clone().requires_grad_(), target, space, **options).detach()
+    with pytest.MonkeyPatch.context() as patch:
+        kernels = []
+        solve = autograd.solve
+        patch.setattr(autograd, "solve", lambda *x, **y: (kernels.append(x[1]), solve(*x, **y))[1])
+        plain = emd_loss(logits, target, space, **options)
+        with torch.no_grad():
+            silent = emd_loss(logits.clone().requires_grad_(), target, space, **options)
+    assert set(kernels) <= {"value", "logits_value"}
+    slack = tolerance(np.float32, max(space.n, space.m), 1, float(space.lengths.sum()))
+    for found in (plain, silent):
+        assert not found.requires_grad
+        torch.testing.assert_close(found, expected, rtol=0, atol=slack)

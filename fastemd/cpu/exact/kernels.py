@@ -221,6 +221,19 @@ def logits(z, target, scale_z, scale, space, rho, tolerance, values, out, scratc
             store_columns(into, j, n, multiply(affine(load_block(exponentials, j), lanes(0.0), lanes(1.0)), f))
 
 
+@njit(nogil=True)
+def logits_value(z, target, scale_z, scale, space, rho, tolerance, values, scratch, first, last):
+    """EMD_rho of softmax(z) against the target, as `logits` has it."""
+    n = z.shape[1]
+    exponentials = scratch[WIDTH * space.slots :]
+    for row in range(first, last, WIDTH):
+        factor = softmax(rows(z, row, last, None), n, exponentials)
+        targets = targets_of(target, row, last, scale)
+        total, balance, negative = sweeps.value((exponentials, factor, targets), space, rho, n, scratch)
+        row_status = validate_target(target, row, last, tolerance, targets, n, balance, negative)
+        store_lanes(values, row, last, total + row_status)
+
+
 @overload(sweeps.load_differences, jit_options=INLINE)
 def _load_softmax_minus_target(inputs, j, n):
     """Load columns of p - target from inputs (exponentials, their factor, targets)."""

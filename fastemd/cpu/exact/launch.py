@@ -23,6 +23,7 @@ from ..simd.lanes import WIDTH
 from . import chain, kernels, matching, ring, tree
 
 SPACES = {"chain": chain, "ring": ring, "tree": tree}
+VALUES = ("value", "logits_value")  # kernels that write values alone
 FLAGS = {"gradient": (types.intp, types.intp)}
 STAGED = 1 << 15  # numbers of a row block that is converted at a time: 256 KiB of float64
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -160,7 +161,7 @@ def _make_config(problem: EMDProblem, kernel: str, dtype: np.dtype, literal: int
         types.literal(literal) if literal else types.float64,
         types.float64,
         *FLAGS.get(kernel, ()),
-        *((vector,) if kernel == "value" else (vector, rows)),
+        *((vector,) if kernel in VALUES else (vector, rows)),
         kernels.SCRATCH,
         types.intp,
         types.intp,
@@ -169,7 +170,7 @@ def _make_config(problem: EMDProblem, kernel: str, dtype: np.dtype, literal: int
         entry(getattr(kernels, kernel), signature),
         entry(kernels.inverse_masses, (rows, factor, types.intp, types.intp)) if any(problem.normalized) else None,
         space,
-        (2 if kernel == "logits" else 1) * space.slots * WIDTH,
+        (2 if problem.logits else 1) * space.slots * WIDTH,
     )
 
 
