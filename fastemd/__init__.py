@@ -15,21 +15,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import cuda, reference
+    from .barycenters.api import barycenter
     from .entropic.api import DivergenceResult, SinkhornResult, SinkhornWarning, sinkhorn, sinkhorn_divergence
     from .exact.api import check, emd, emd_value_and_grad, emd_with_logits, flow, plan, potential
     from .exact.warmup import warmup
+    from .results import BarycenterResult
     from .spaces import Chain, Ring, Tree
     from .threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BarycenterResult": "results",
     "Chain": "spaces",
     "DivergenceResult": "results",
     "Ring": "spaces",
     "SinkhornResult": "results",
     "SinkhornWarning": "results",
     "Tree": "spaces",
+    "barycenter": "barycenters.api",
     "check": "exact.api",
     "cuda": "",
     "emd": "exact.api",
@@ -49,12 +53,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "BarycenterResult",
     "Chain",
     "DivergenceResult",
     "Ring",
     "SinkhornResult",
     "SinkhornWarning",
     "Tree",
+    "barycenter",
     "check",
     "cuda",
     "emd",

@@ -27,6 +27,7 @@ FLOORS = [
     {"problems", "reference"},
     {"cpu", "cuda"},
     {"exact", "entropic"},
+    {"barycenters"},
     {"torch", "jax"},
     {"cli", "benchmarks"},
 ]
