@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .entropic.api import DivergenceResult, SinkhornResult, SinkhornWarning, sinkhorn, sinkhorn_divergence
     from .exact.api import check, emd, emd_value_and_grad, emd_with_logits, flow, plan, potential
     from .exact.warmup import warmup
+    from .points.samples import wasserstein_1d, wasserstein_1d_value_and_grad
+    from .points.sliced import tree_sliced
     from .results import BarycenterResult
     from .spaces import Chain, Ring, Tree
     from .threads import get_num_threads, set_num_threads
@@ -49,7 +51,10 @@ _HOMES = {
     "sinkhorn": "entropic.api",
     "sinkhorn_divergence": "entropic.api",
     "torch": "",
+    "tree_sliced": "points.sliced",
     "warmup": "exact.warmup",
+    "wasserstein_1d": "points.samples",
+    "wasserstein_1d_value_and_grad": "points.samples",
 }
 
 __all__ = [
@@ -74,7 +79,10 @@ __all__ = [
     "set_num_threads",
     "sinkhorn",
     "sinkhorn_divergence",
+    "tree_sliced",
     "warmup",
+    "wasserstein_1d",
+    "wasserstein_1d_value_and_grad",
 ]
 
 

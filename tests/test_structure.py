@@ -27,7 +27,7 @@ FLOORS = [
     {"problems", "reference"},
     {"cpu", "cuda"},
     {"exact", "entropic"},
-    {"barycenters"},
+    {"barycenters", "points"},
     {"torch", "jax"},
     {"cli", "benchmarks"},
 ]

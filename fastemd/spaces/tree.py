@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import builders, preorder, validation
+from . import builders, point_trees, preorder, validation
 from .base import Space, TreeArrays
 
 
@@ -176,6 +176,17 @@ class Tree(Space):
         ('pug', 'dog', 'cat')
         """
         return cls(*builders.from_paths(paths, sep=sep, lengths=lengths))
+
+    @classmethod
+    def from_points(cls, X: ArrayLike, *, method: str = "quadtree", seed: Any = None) -> Tree:
+        """Build over points, each a bin; distances are never below the Euclidean ones.
+
+        See `fastemd.spaces.point_trees.from_points` for the parameters.
+
+        >>> Tree.from_points([[0.0, 0.0], [3.0, 4.0], [3.0, 4.0]], seed=0).n
+        3
+        """
+        return cls(*point_trees.from_points(X, method=method, seed=seed))
 
     @classmethod
     def imagenet(cls, which: str = "1k") -> Tree:
