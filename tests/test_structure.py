@@ -28,7 +28,7 @@ FLOORS = [
     {"cpu", "cuda"},
     {"exact", "entropic"},
     {"barycenters", "points"},
-    {"torch", "jax"},
+    {"torch", "jax", "sklearn"},
     {"cli", "benchmarks"},
 ]
 MOST_FLOORS = 10
