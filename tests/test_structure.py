@@ -28,7 +28,7 @@ FLOORS = [
     {"cpu", "cuda"},
     {"exact", "entropic"},
     {"barycenters", "points"},
-    {"torch", "jax", "sklearn"},
+    {"torch", "jax", "sklearn", "dask"},
     {"cli", "benchmarks"},
 ]
 MOST_FLOORS = 10
