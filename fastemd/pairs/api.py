@@ -310,9 +310,9 @@ def nearest(
 
     Notes
     -----
-    Dense rows on a chain or tree are first compared by the sums of groups of neighbouring edges, which bound the
-    distance from below: ``abs(sum(x - y)) ** rho <= g ** (rho - 1) * sum(abs(x - y) ** rho)`` for g edges. Only rows
-    whose bound is not above the k-th distance so far are compared in full.
+    Dense rows on a chain or tree are first compared by the sums over all edges, then by those of groups of neighbouring
+    edges, which bound the distance from below: ``abs(sum(x - y)) ** rho <= g ** (rho - 1) * sum(abs(x - y) ** rho)``
+    for g edges. Only rows whose bounds are not above the k-th distance so far are compared in full.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The nearest rows: all rows of a block by lower bounds, the few that these admit by their distances."""
+"""The nearest rows: lower bounds rule out most rows, and only the others are compared."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..spaces.base import Space
 from .tables import Table
 from .tiles import DenseTiles, Embedding, tile_rows, tiles_of, walk
 
-GROUPS = 16  # groups of columns whose sums bound the distance from below
+GROUPS = 8  # groups of columns whose sums bound the distance from below
 FEWEST = 4  # columns in a group from which on bounds pay
 
 
@@ -21,7 +21,9 @@ def search(
     way = tiles_of(tables, space, rho, mass, limit)
     size = tile_rows(way, max(map(len, tables)), limit)
     if isinstance(way, DenseTiles) and rho in (1.0, 2.0) and way.embedding.size >= FEWEST * GROUPS:
-        _search_bounded(tables, way.embedding, rho, size, found, index)
+        bytes_of_row = way.embedding.size * way.embedding.dtype.itemsize
+        block = max(size, limit // (3 * bytes_of_row))
+        _search_bounded(tables, way.embedding, rho, block, found, index)
         return found, index
     for _, i, j in walk(len(tables[0]), len(tables[1]), size, False):
         _merge(way.tile(i, j), j.start, found[i], index[i])
@@ -49,25 +51,15 @@ def _merge(tile: np.ndarray, offset: int, found: np.ndarray, index: np.ndarray) 
 def _search_bounded(
     tables: list[Table], embedding: Embedding, rho: float, size: int, found: np.ndarray, index: np.ndarray
 ) -> None:
-    """Search on a chain or tree: a tile of bounds, then the distances of the rows that it admits."""
+    """Search on a chain or tree: only rows that lower bounds admit are compared in full."""
     from ..cpu.pairs import launch
-    from ..cpu.pairs.micro_kernel import ROWS
 
-    width = launch.panel(embedding.dtype)
     group = -(-embedding.size // GROUPS)
     starts = np.arange(0, embedding.size, group)
-    counts = np.diff(np.append(starts, embedding.size))
-    shrink = counts ** (1.0 / rho - 1.0)
-
-    def coarse(rows: np.ndarray) -> np.ndarray:
-        sums = np.add.reduceat(rows, starts, axis=1, dtype=np.float64) * shrink
-        return np.ascontiguousarray(sums, embedding.dtype)
-
+    shrink = np.diff(np.append(starts, embedding.size)) ** (1.0 / rho - 1.0)
     for j in range(0, len(tables[1]), size):
-        b = embedding.block(tables[1], j, min(j + size, len(tables[1])))
-        bounds_b = launch.pack(coarse(b), width)
+        block = launch.searched(embedding.block(tables[1], j, min(j + size, len(tables[1]))), starts, shrink)
         for i in range(0, len(tables[0]), size):
             a = embedding.block(tables[0], i, min(i + size, len(tables[0])))
-            bounds = np.ascontiguousarray(launch.dense(launch.pack(coarse(a), ROWS), bounds_b, rho))
             part = slice(i, i + len(a))
-            launch.nearest(a, b, bounds, rho, j, found[part], index[part])
+            launch.nearest(a, block, starts, shrink, rho, j, found[part], index[part])

@@ -15,7 +15,8 @@ from .tables import Table
 
 GRAIN = 96  # rows: whole groups and whole panels of every kernel
 LARGEST = 32 * GRAIN
-EMBEDDED = 128  # rows that are embedded at a time
+EMBEDDED = 4096  # rows that are embedded at a time
+SAMPLE = 128  # rows whose mean flows are taken off
 SPARSE_TERM = 20  # numbers that a dense kernel adds up in the time of one term of a sparse one
 
 
@@ -33,18 +34,22 @@ class Embedding:
         self.dtype = np.dtype(np.float64 if any(t.dtype.itemsize == 8 for t in tables) else np.float32)
         self.size = len(self.weight)
         first = next((table for table in tables if len(table)), None)
-        sample = np.zeros((1, space.n)) if first is None else first.dense(0, min(EMBEDDED, len(first)))
+        sample = np.zeros((1, space.n)) if first is None else first.dense(0, min(SAMPLE, len(first)))
         self.common = self.columns.flows(sample).mean(axis=0)
 
     def block(self, table: Table, first: int, last: int) -> np.ndarray:
         """Return rows first..last - 1 of a table, shape (last - first, size)."""
+        from ..cpu.pairs import launch
+
         out = np.empty((last - first, self.size), self.dtype)
         for begin in range(first, last, EMBEDDED):
             end = min(begin + EMBEDDED, last)
-            flows = self.columns.flows(table.dense(begin, end))
-            flows -= self.common
-            np.multiply(flows, self.weight, out=flows)
-            out[begin - first : end - first] = flows
+            rows, scale = table.rows[begin:end], None if table.scale is None else table.scale[begin:end]
+            rows = np.ascontiguousarray(rows.toarray() if table.sparse else rows)
+            if rows.dtype not in (np.float32, np.float64):
+                rows = rows.astype(np.float64)
+            part = out[begin - first : end - first]
+            launch.embed(rows, scale, self.columns, self.common, self.weight, part)
         return out
 
 
@@ -77,7 +82,7 @@ class DenseTiles:
     def scratch(self, rows: int) -> int:
         """Return the bytes of a tile of so many rows."""
         embedded = self.embedding.size * self.embedding.dtype.itemsize
-        passing = 8 * EMBEDDED * (2 * len(self.embedding.columns.order) + 2 * self.embedding.size)
+        passing = 8 * min(rows, EMBEDDED) * self.tables[0].rows.shape[1]
         return 2 * (2 * rows + GRAIN) * embedded + 3 * 8 * rows * rows + passing
 
     def _packed(self, side: int, part: slice) -> Any:

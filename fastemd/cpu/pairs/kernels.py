@@ -111,42 +111,117 @@ def _distance(a, i, b, j, rho, limit):
 
 
 @njit(nogil=True)
-def nearest(a, b, bounds, size_a, size_b, rho, offset, found, index, first, last):
+def embed(rows, scale, order, edges_first, edges_beyond, common, weight, out, first, last):
+    """Write (flow - common) * weight of each column, of rows first..last - 1 times their scale; see `pairs.columns`."""
+    sums = np.zeros(len(order) + 1)
+    for row in range(first, last):
+        total, factor = 0.0, scale[row] if len(scale) else 1.0
+        for place in range(len(order)):
+            total += rows[row, order[place]] * factor
+            sums[place + 1] = total
+        for e in range(len(weight)):
+            out[row, e] = (sums[edges_beyond[e]] - sums[edges_first[e]] - common[e]) * weight[e]
+
+
+@njit(nogil=True)
+def _admitted(limit, size, rho):
+    """The largest bound that a distance of `limit` can have: roots of both are off by `size` by rounding."""
+    return ((limit ** (1.0 / rho) * 1.0001 + size) * 1.0002) ** rho
+
+
+@njit(nogil=True)
+def _insert(distance, j, found, index):
+    """Insert row j into a list of the nearest, ascending by distance and then by index."""
+    at = len(found) - 1
+    if distance > found[at] or (distance == found[at] and j > index[at]):
+        return
+    while at > 0 and (found[at - 1] > distance or (found[at - 1] == distance and index[at - 1] > j)):
+        found[at], index[at] = found[at - 1], index[at - 1]
+        at -= 1
+    found[at], index[at] = distance, j
+
+
+BLOCK = 512  # bounds that are computed at a time
+TRIED = 1024  # rows whose sums are the nearest: the distances of the best of them give a first limit
+
+
+@njit(nogil=True)
+def group_sums(rows, starts, shrink, sums, totals, sizes, first, last):
+    """Write sums of groups of columns times `shrink`, of all columns, and of the absolute numbers of each row."""
+    for row in range(first, last):
+        total = size = 0.0
+        for g in range(len(shrink)):
+            part = 0.0
+            for e in range(starts[g], starts[g + 1]):
+                part += rows[row, e]
+                size += abs(rows[row, e])
+            sums[row, g] = part * shrink[g]
+            total += part
+        totals[row], sizes[row] = total, size
+
+
+@njit(nogil=True)
+def _bound(coarse_a, row, coarse_b, start, length, rho, bounds):
+    """Write the distances of the sums of groups of columns of one row and of some others."""
+    bounds[:length] = 0.0
+    for g in range(coarse_b.shape[0]):
+        x = coarse_a[row, g]
+        if rho == 1.0:
+            for t in range(length):
+                bounds[t] += abs(x - coarse_b[g, start + t])
+        else:
+            for t in range(length):
+                bounds[t] += (x - coarse_b[g, start + t]) * (x - coarse_b[g, start + t])
+
+
+@njit(nogil=True)
+def nearest(
+    a, b, coarse_a, coarse_b, total_a, total_b, rows, size_a, size_b, rho, shrink, offset, found, index, first, last
+):
     """Update the nearest rows of rows first..last - 1 of a by those of a block b that their lower bounds admit.
 
-    `found` (rows, k) holds distances in ascending order, inf where there are none yet, and `index` whose they are;
-    the block begins at row `offset`. `bounds` (rows, rows of b) are lower bounds up to rounding, which grows with the
-    sums of the rows' absolute numbers, `size_a` and `size_b`. Of equal distances the first index is kept.
+    `found` (rows, k) holds distances in ascending order, inf where there are none yet, and `index` whose they are; the
+    block begins at row `offset`. The first bound is the difference of the sums of all numbers of the rows, times
+    `shrink`: `total_b` is ascending, and `rows` says whose sums they are. The second is the distance of the sums of
+    groups of numbers, `coarse_a` (rows, groups) and `coarse_b` (groups, rows of b in the order of their sums). Bounds
+    are so up to rounding, which grows with the sums of the absolute numbers: `size_a` of each row, `size_b` at most.
     """
-    k, root = found.shape[1], 1.0 / rho
+    k, count = found.shape[1], len(b)
+    bounds = np.empty(BLOCK)
+    near, where = np.empty(k), np.empty(k, np.int64)
     for row in range(first, last):
-        # The exact distances of the k rows with the least bounds bound the k-th distance from above.
-        limit = found[row, k - 1]
-        best, where = np.full(k, np.inf), np.full(k, -1)
-        for j in range(len(b)):
-            if bounds[row, j] < best[k - 1]:
-                at = k - 1
-                while at > 0 and best[at - 1] > bounds[row, j]:
-                    best[at], where[at] = best[at - 1], where[at - 1]
-                    at -= 1
-                best[at], where[at] = bounds[row, j], j
-        if where[k - 1] >= 0:
+        own, names = found[row], index[row]
+        middle = np.searchsorted(total_b, total_a[row])
+        tried = min(max(TRIED, 2 * k), count)
+        begin = min(max(middle - tried // 2, 0), count - tried)
+        near[:], where[:] = np.inf, np.iinfo(np.int64).max
+        for start in range(begin, begin + tried, BLOCK):
+            length = min(BLOCK, begin + tried - start)
+            _bound(coarse_a, row, coarse_b, start, length, rho, bounds)
+            for t in range(length):
+                _insert(bounds[t], rows[start + t], near, where)
+        size = 5e-7 * (size_a[row] + size_b)
+        limit = own[k - 1]
+        if where[k - 1] < count:
             largest = 0.0
             for j in where:
                 largest = max(largest, _distance(a, row, b, j, rho, np.inf))
             limit = min(limit, largest)
-        reach = limit**root * 1.0001
-        for j in range(len(b)):
-            if bounds[row, j] ** root * 0.9999 > reach + 5e-7 * (size_a[row] + size_b[j]):
-                continue
-            distance = _distance(a, row, b, j, rho, limit)
-            if distance > limit or distance >= found[row, k - 1]:
-                continue
-            at = k - 1
-            while at > 0 and found[row, at - 1] > distance:
-                found[row, at], index[row, at] = found[row, at - 1], index[row, at - 1]
-                at -= 1
-            found[row, at], index[row, at] = distance, offset + j
-            if found[row, k - 1] < limit:
-                limit = found[row, k - 1]
-                reach = limit**root * 1.0001
+        admitted = _admitted(limit, size, rho)
+        reach = admitted ** (1.0 / rho) / shrink if limit < np.inf else np.inf
+        low = np.searchsorted(total_b, total_a[row] - reach) if limit < np.inf else 0
+        high = np.searchsorted(total_b, total_a[row] + reach) if limit < np.inf else count
+        for start in range(low, high, BLOCK):
+            length = min(BLOCK, high - start)
+            _bound(coarse_a, row, coarse_b, start, length, rho, bounds)
+            for t in range(length):
+                if bounds[t] > admitted:
+                    continue
+                j = rows[start + t]
+                distance = _distance(a, row, b, j, rho, limit)
+                if distance > limit:
+                    continue
+                _insert(distance, offset + j, own, names)
+                if own[k - 1] < limit:
+                    limit = own[k - 1]
+                    admitted = _admitted(limit, size, rho)

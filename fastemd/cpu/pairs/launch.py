@@ -83,18 +83,74 @@ def sparse(a: Any, b: Any, norms_a: np.ndarray, norms_b: np.ndarray, rho: float)
     return out
 
 
-def nearest(
-    a: np.ndarray, b: np.ndarray, bounds: np.ndarray, rho: float, offset: int, found: np.ndarray, index: np.ndarray
-) -> None:
-    """Update the nearest rows of a by those of a block of b, see the kernel."""
-    rows = array(a.dtype, 2, "C")
-    floats, whole = array(np.float64, 2, "C"), array(np.int64, 2, "C")
-    vector = array(np.float64, 1, "C")
-    signature = (rows, rows, floats, vector, vector, types.float64, types.intp, floats, whole, *RANGE)
-    kernel = entry(kernels.nearest, signature)
-    sizes = [abs(x).sum(axis=1, dtype=np.float64) for x in (a, b)]
+def embed(rows: np.ndarray, scale: np.ndarray | None, columns: Any, common: Any, weight: Any, out: np.ndarray) -> None:
+    """Write the embedding of dense rows of float32 or float64, see the kernel."""
+    index, vector = array(np.int64, 1, "C"), array(np.float64, 1, "C")
+    signature = (array(rows.dtype, 2, "C"), vector, index, index, index, vector, vector, array(out.dtype, 2, "C"))
+    kernel = entry(kernels.embed, (*signature, *RANGE))
+    order, first, beyond = (np.ascontiguousarray(x, np.int64) for x in columns[:3])
+    factors = np.empty(0) if scale is None else np.ascontiguousarray(scale)
+
+    def work(begin: int, end: int) -> None:
+        kernel(rows, factors, order, first, beyond, common, weight, out, begin, end)
+
+    threads.share(work, len(rows), 8, rows.size + out.size)
+
+
+class Searched(NamedTuple):
+    """A block of rows to search in: the rows, sums of groups of columns, and sums of all columns, ascending."""
+
+    rows: np.ndarray
+    coarse: np.ndarray
+    totals: np.ndarray
+    order: np.ndarray
+    size: float
+
+
+def searched(rows: np.ndarray, starts: np.ndarray, shrink: np.ndarray) -> Searched:
+    """Return a block of rows; groups of columns begin at `starts` and are multiplied by `shrink`."""
+    coarse, totals, sizes = _sums(rows, starts, shrink)
+    order = np.argsort(totals, kind="stable")
+    size = float(sizes.max(initial=0.0))
+    return Searched(rows, np.ascontiguousarray(coarse[order].T), totals[order], order, size)
+
+
+def _sums(rows: np.ndarray, starts: np.ndarray, shrink: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return sums of groups of columns, of all columns, and of the absolute numbers of each row."""
+    matrix, vector, index = array(np.float64, 2, "C"), array(np.float64, 1, "C"), array(np.int64, 1, "C")
+    signature = (array(rows.dtype, 2, "C"), index, vector, matrix, vector, vector, *RANGE)
+    kernel = entry(kernels.group_sums, signature)
+    sums, totals, sizes = np.empty((len(rows), len(shrink))), np.empty(len(rows)), np.empty(len(rows))
+    ends = np.append(starts, rows.shape[1]).astype(np.int64)
 
     def work(first: int, last: int) -> None:
-        kernel(a, b, bounds, *sizes, rho, offset, found, index, first, last)
+        kernel(rows, ends, shrink, sums, totals, sizes, first, last)
 
-    threads.share(work, len(a), 1, bounds.size)
+    threads.share(work, len(rows), 8, rows.size)
+    return sums, totals, sizes
+
+
+def nearest(
+    a: np.ndarray,
+    block: Searched,
+    starts: np.ndarray,
+    shrink: np.ndarray,
+    rho: float,
+    offset: int,
+    found: np.ndarray,
+    index: np.ndarray,
+) -> None:
+    """Update the nearest rows of a by those of a block, see the kernel."""
+    rows, floats, whole = array(a.dtype, 2, "C"), array(np.float64, 2, "C"), array(np.int64, 2, "C")
+    vector, order = array(np.float64, 1, "C"), array(np.int64, 1, "C")
+    sums = (floats, floats, vector, vector, order, vector)
+    signature = (rows, rows, *sums, *(types.float64,) * 3, types.intp, floats, whole, *RANGE)
+    kernel = entry(kernels.nearest, signature)
+    coarse, totals, sizes = _sums(a, starts, shrink)
+    whole_shrink = float(max(a.shape[1], 1)) ** (1.0 / rho - 1.0)
+    arrays = (np.ascontiguousarray(coarse), block.coarse, totals, block.totals, block.order, sizes)
+
+    def work(first: int, last: int) -> None:
+        kernel(a, block.rows, *arrays, block.size, rho, whole_shrink, offset, found, index, first, last)
+
+    threads.share(work, len(a), 1, len(a) * len(block.rows))
