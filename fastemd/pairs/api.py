@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..arrays.callers import caller_of
+from ..arrays.frames import PACKAGES, pairs_frame
+from ..arrays.host import package_of
 from ..spaces.base import Space
 from ..spaces.tree import Tree
 from . import store, validation
@@ -131,7 +133,10 @@ def pairwise(
     record.save(True)
     if out is not None:
         return out
-    caller = None if isinstance(A, np.ndarray) else caller_of(tables[0].rows, A, A if B is None else B)
+    other = A if B is None else B
+    if target.ndim == 2 and package_of(A) in PACKAGES:
+        return pairs_frame(target, A, other)
+    caller = None if isinstance(A, np.ndarray) else caller_of(tables[0].rows, A, other)
     return target if caller is None else caller(target, -1)
 
 

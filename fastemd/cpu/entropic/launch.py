@@ -56,7 +56,7 @@ def combine(arrays: list[np.ndarray], problem: SinkhornProblem, how: int, dtype:
 
 
 def debiased_values(parts: list[Solution], problem: SinkhornProblem) -> np.ndarray:
-    """Return the values of a divergence; what is negative within its error bound becomes 0.
+    """Return the values of a divergence; what is negative within its error bound becomes 0, where it has converged.
 
     A regularised value is off by the marginal error times the range of the potentials, which is that of the cost, and
     by the rounding of the dtype that the sums are computed in.
@@ -70,7 +70,8 @@ def debiased_values(parts: list[Solution], problem: SinkhornProblem) -> np.ndarr
         value = np.asarray(x - 0.5 * (y + z))
         bound = problem.cost.cost_range * np.sqrt(masses[0] * masses[1]) * error
         bound = bound + rounding * (abs(x) + 0.5 * (abs(y) + abs(z)))
-        return np.where((value < 0.0) & (value >= -bound), 0.0, value).astype(problem.dtype)
+        converged = parts[0].converged & parts[1].converged & parts[2].converged
+        return np.where(converged & (value < 0.0) & (value >= -bound), 0.0, value).astype(problem.dtype)
 
 
 def _unsolved(problem: SinkhornProblem, good: np.ndarray) -> Solution:
