@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import cuda, reference
+    from .bio.distances import unifrac
     from .entropic.api import DivergenceResult, SinkhornResult, SinkhornWarning, sinkhorn, sinkhorn_divergence
     from .exact.api import check, emd, emd_value_and_grad, emd_with_logits, flow, plan, potential
     from .exact.warmup import warmup
@@ -49,6 +50,7 @@ _HOMES = {
     "sinkhorn": "entropic.api",
     "sinkhorn_divergence": "entropic.api",
     "torch": "",
+    "unifrac": "bio.distances",
     "warmup": "exact.warmup",
 }
 
@@ -75,6 +77,7 @@ __all__ = [
     "set_num_threads",
     "sinkhorn",
     "sinkhorn_divergence",
+    "unifrac",
     "warmup",
 ]
 

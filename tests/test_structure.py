@@ -28,6 +28,7 @@ FLOORS = [
     {"cpu", "cuda"},
     {"exact", "entropic"},
     {"torch", "jax", "pairs"},
+    {"bio"},
     {"cli", "benchmarks"},
 ]
 MOST_FLOORS = 10
