@@ -27,8 +27,8 @@ FLOORS = [
     {"problems", "reference"},
     {"cpu", "cuda"},
     {"exact", "entropic"},
-    {"torch", "jax", "pairs"},
-    {"bio"},
+    {"torch", "jax", "pairs", "barycenters", "points"},
+    {"bio", "sklearn"},
     {"cli", "benchmarks"},
 ]
 MOST_FLOORS = 10

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import builders, phylogenies, preorder, validation
+from . import builders, phylogenies, point_trees, preorder, validation
 from .base import Space, TreeArrays
 
 
@@ -198,6 +198,17 @@ class Tree(Space):
     ) -> Tree:
         """Build from a networkx graph, tips are the bins; see `fastemd.spaces.phylogenies.networkx`."""
         return cls(*phylogenies.networkx(graph, root, weight, default_length))
+
+    @classmethod
+    def from_points(cls, X: ArrayLike, *, method: str = "quadtree", seed: Any = None) -> Tree:
+        """Build over points, each a bin; distances are never below the Euclidean ones.
+
+        See `fastemd.spaces.point_trees.from_points` for the parameters.
+
+        >>> Tree.from_points([[0.0, 0.0], [3.0, 4.0], [3.0, 4.0]], seed=0).n
+        3
+        """
+        return cls(*point_trees.from_points(X, method=method, seed=seed))
 
     @classmethod
     def imagenet(cls, which: str = "1k") -> Tree:
