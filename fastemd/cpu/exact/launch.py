@@ -8,6 +8,7 @@ and written back while they are in cache.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,11 +21,12 @@ from ...arrays.strides import row_blocks
 from ...problems import EMDProblem
 from ..compilation import array, entry
 from ..simd.lanes import WIDTH
-from . import chain, kernels, matching, ring, tree
+from . import chain, kernels, long_chain, matching, ring, tree
 
 SPACES = {"chain": chain, "ring": ring, "tree": tree}
 VALUES = ("value", "logits_value")  # kernels that write values alone
 FLAGS = {"gradient": (types.intp, types.intp)}
+LONG = {"chain": 1 << 16}  # bins from which on lanes lie along a row
 STAGED = 1 << 15  # numbers of a row block that is converted at a time: 256 KiB of float64
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -166,12 +168,19 @@ def _make_config(problem: EMDProblem, kernel: str, dtype: np.dtype, literal: int
         types.intp,
         types.intp,
     )
-    return LaunchConfig(
-        entry(getattr(kernels, kernel), signature),
-        entry(kernels.inverse_masses, (rows, factor, types.intp, types.intp)) if any(problem.normalized) else None,
-        space,
-        (2 if problem.logits else 1) * space.slots * WIDTH,
-    )
+    inverse_masses = None
+    if any(problem.normalized):
+        inverse_masses = entry(kernels.inverse_masses, (rows, factor, types.intp, types.intp))
+    if is_long(problem):
+        scratch = -(-problem.space.n // long_chain.PIECE) * long_chain.FIELDS
+        return LaunchConfig(entry(getattr(long_chain, kernel), signature), inverse_masses, space, scratch)
+    scratch = (2 if problem.logits else 1) * space.slots * WIDTH
+    return LaunchConfig(entry(getattr(kernels, kernel), signature), inverse_masses, space, scratch)
+
+
+def is_long(problem: EMDProblem) -> bool:
+    """Whether lanes lie along the rows of a problem: n alone decides, so that a row's bits do not depend on others."""
+    return not problem.logits and problem.space.n >= LONG.get(problem.space.kind, sys.maxsize)
 
 
 def prepared(space: Any) -> Any:
