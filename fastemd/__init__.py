@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .entropic.api import DivergenceResult, SinkhornResult, SinkhornWarning, sinkhorn, sinkhorn_divergence
     from .exact.api import check, emd, emd_value_and_grad, emd_with_logits, flow, plan, potential
     from .exact.warmup import warmup
+    from .pairs.api import embed, nearest, pairwise
     from .spaces import Chain, Ring, Tree
     from .threads import get_num_threads, set_num_threads
 
@@ -31,6 +32,7 @@ _HOMES = {
     "SinkhornWarning": "results",
     "Tree": "spaces",
     "check": "exact.api",
+    "embed": "pairs.api",
     "cuda": "",
     "emd": "exact.api",
     "emd_value_and_grad": "exact.api",
@@ -38,6 +40,8 @@ _HOMES = {
     "flow": "exact.api",
     "get_num_threads": "threads",
     "jax": "",
+    "nearest": "pairs.api",
+    "pairwise": "pairs.api",
     "plan": "exact.api",
     "potential": "exact.api",
     "reference": "",
@@ -57,11 +61,14 @@ __all__ = [
     "Tree",
     "check",
     "cuda",
+    "embed",
     "emd",
     "emd_value_and_grad",
     "emd_with_logits",
     "flow",
     "get_num_threads",
+    "nearest",
+    "pairwise",
     "plan",
     "potential",
     "reference",

@@ -27,7 +27,7 @@ FLOORS = [
     {"problems", "reference"},
     {"cpu", "cuda"},
     {"exact", "entropic"},
-    {"torch", "jax"},
+    {"torch", "jax", "pairs"},
     {"cli", "benchmarks"},
 ]
 MOST_FLOORS = 10
