@@ -66,7 +66,7 @@ def _solve_rows(
 ) -> None:
     rows = len(values)
     dtype = FLOAT32 if problem.dtype.itemsize <= 4 else FLOAT64
-    config = _config(problem, kernel, dtype, b.ndim == 1)
+    config = configuration(problem, kernel, dtype, b.ndim == 1)
     staged = [not _is_direct(x, dtype) for x in (a, b, values, out)]
     staged[1] &= b.ndim > 1
     columns = max(1, *(x.shape[-1] for x in (a, b, out) if x is not None and x.ndim == 2))
@@ -139,7 +139,7 @@ def aligned_scratch(size: int) -> np.ndarray:
     return scratch
 
 
-def _config(problem: EMDProblem, kernel: str, dtype: np.dtype, classes: bool) -> LaunchConfig:
+def configuration(problem: EMDProblem, kernel: str, dtype: np.dtype, classes: bool) -> LaunchConfig:
     """Return the launch configuration for rows of float32 or float64, and a target of classes or rows.
 
     It is kept with the space, since making numba's types anew would take longer than a small call.
@@ -148,11 +148,11 @@ def _config(problem: EMDProblem, kernel: str, dtype: np.dtype, classes: bool) ->
     key = ("cpu", kernel, dtype.char, literal, problem.normalized, classes)
     config: LaunchConfig | None = problem.space.kept.get(key)
     if config is None:
-        config = problem.space.kept[key] = _make_config(problem, kernel, dtype, literal, classes)
+        config = problem.space.kept[key] = _makeconfiguration(problem, kernel, dtype, literal, classes)
     return config
 
 
-def _make_config(problem: EMDProblem, kernel: str, dtype: np.dtype, literal: int, classes: bool) -> LaunchConfig:
+def _makeconfiguration(problem: EMDProblem, kernel: str, dtype: np.dtype, literal: int, classes: bool) -> LaunchConfig:
     space = prepared(problem.space)
     rows, vector, factor = array(dtype, 2), array(dtype, 1), array(np.float64, 1)
     signature = (
