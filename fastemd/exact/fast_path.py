@@ -29,7 +29,7 @@ class Prepared(NamedTuple):
     """What is decided once: bins, columns of the output, compiled kernel, layout, tolerance of the masses, scratch."""
 
     n: int
-    columns: int
+    columns: int | None
     kernel: Callable[..., None]
     layout: Any
     tolerance: float
@@ -57,7 +57,7 @@ def solve(
     if shape[-1] != prepared.n:
         return None
     written: tuple[np.ndarray, ...] = ()
-    if prepared.columns:
+    if prepared.columns is not None:
         wanted = (*shape[:-1], prepared.columns)
         if out is None:
             out = np.empty(wanted, dtype)
@@ -100,7 +100,7 @@ def _prepare(kernel: str, problem: EMDProblem) -> Prepared:
     launch = cpu_launch()
     config = launch.configuration(problem, kernel, problem.dtype, False)
     space = problem.space
-    columns = {"value": 0, "gradient": space.n, "flow": space.m}[kernel]
+    columns = {"value": None, "gradient": space.n, "flow": space.m}[kernel]
     found = Prepared(
         space.n, columns, config.kernel, config.space, problem.tolerance, launch.aligned_scratch, config.scratch
     )

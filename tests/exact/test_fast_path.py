@@ -142,3 +142,8 @@ def test_usual_calls_take_the_short_way(monkeypatch):
     for each in CALLS.values():
         each(A, B, SPACES[0], 1)
         each(BATCH, BATCH, SPACES[0], 1.5)
+
+
+def test_flow_of_a_chain_without_edges_is_empty():
+    for a in (np.ones(1), np.ones((3, 1))):
+        assert fe.flow(a, a, Chain(1)).shape == (*a.shape[:-1], 0)

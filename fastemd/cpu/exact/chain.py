@@ -11,7 +11,6 @@ from numba import njit
 
 from ...formulas.edge import cost, slope
 from ..layouts import padded
-from ..simd.along import BLOCK, in_lanes
 from ..simd.lanes import INLINE, lanes, store
 from . import sweeps
 
@@ -20,8 +19,7 @@ class Chain(NamedTuple):
     """The length of the edge after each bin, and the slots of scratch.
 
     No two bins are further apart than `max_distance`. `bin_slot` and `edge_slot` give the slot of each bin's potential
-    and of each edge's flow, `root_slot` that of the root's potential. There are `slots` in all. `along` holds the
-    lengths as lanes along a row read them: all of them if `varies`, else those of one block and of the last.
+    and of each edge's flow, `root_slot` that of the root's potential. There are `slots` in all.
     """
 
     length: np.ndarray
@@ -30,19 +28,13 @@ class Chain(NamedTuple):
     edge_slot: np.ndarray
     root_slot: int
     slots: int
-    along: np.ndarray
-    varies: bool
 
 
 def prepare(arrays, n):
     """Return the layout, padded with edges of length 0 to whole blocks of eight bins, so no sweep has a tail loop."""
     length = padded(np.append(arrays.length, 0.0))
     slots = np.arange(len(length))
-    varies = bool((arrays.length[1:] != arrays.length[:-1]).any())
-    along = in_lanes(np.append(arrays.length, 0.0))
-    if not varies:
-        along = np.concatenate([in_lanes(padded(arrays.length[:BLOCK], BLOCK)), along[-BLOCK:]])
-    return Chain(length, float(length.sum()), slots, slots, n - 1, len(length), along, varies)
+    return Chain(length, float(length.sum()), slots, slots, n - 1, len(length))
 
 
 @njit(**INLINE)

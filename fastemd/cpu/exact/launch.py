@@ -98,10 +98,58 @@ def _solve_rows(
                 _round(written[1], out[part])
 
     size = rows * columns * (1 if problem.rho in (1.0, 2.0) else threads.POWER)
+    direct = not any(staged) and not any(problem.normalized)
+    if kernel == "gradient" and is_long(problem) and direct and shared_pays(rows, size):
+        return _share_rows(problem, config, flags, a, b, values, out, size)
     if size < threads.PARALLEL:
         work(0, rows)
     else:
         threads.share(work, rows, WIDTH, size)
+
+
+def shared_pays(rows: int, size: int) -> bool:
+    """Whether threads should share each row, not the rows."""
+    return rows < threads.get_num_threads() and size >= threads.PARALLEL
+
+
+def _share_rows(
+    problem: EMDProblem,
+    config: LaunchConfig,
+    flags: tuple[int, ...],
+    a: np.ndarray,
+    b: np.ndarray,
+    values: np.ndarray,
+    out: Any,
+    size: int,
+) -> None:
+    """Compute the gradient of a few long rows in three passes, the pieces of a row split among the threads."""
+    sums, slope_sums, write = _passes(problem, a.dtype)
+    space, rho, tolerance = config.space, problem.rho, problem.tolerance
+    summary = np.empty(config.scratch)
+    pieces = config.scratch // long_chain.FIELDS
+    for row in range(len(values)):
+        for work in (
+            lambda first, last, r=row: sums(a, b, None, None, summary, r, first, last),
+            lambda first, last, r=row: slope_sums(a, b, None, None, space, rho, summary, r, first, last),
+            lambda first, last, r=row: write(
+                a, b, None, None, space, rho, tolerance, *flags, values, out, summary, r, first, last
+            ),
+        ):
+            threads.share(work, pieces, 1, size)
+
+
+def _passes(problem: EMDProblem, dtype: np.dtype) -> tuple[Callable[..., None], ...]:
+    """Return the compiled passes by which threads share a row."""
+    rows, vector, index = array(dtype, 2), array(dtype, 1), types.intp
+    pair = (rows, rows, types.none, types.none)
+    literal = int(problem.rho) if problem.rho in (1.0, 2.0) else 0
+    space = (typeof(prepared(problem.space, True)), types.literal(literal) if literal else types.float64)
+    place = (kernels.SCRATCH, index, index, index)
+    return (
+        entry(long_chain.sums, (*pair, *place)),
+        entry(long_chain.slope_sums, (*pair, *space, *place)),
+        entry(long_chain.write_gradient, (*pair, *space, types.float64, *FLAGS["gradient"], vector, rows, *place)),
+    )
 
 
 def _inverse_masses(config: LaunchConfig, x: np.ndarray) -> np.ndarray:
@@ -153,7 +201,7 @@ def configuration(problem: EMDProblem, kernel: str, dtype: np.dtype, classes: bo
 
 
 def _makeconfiguration(problem: EMDProblem, kernel: str, dtype: np.dtype, literal: int, classes: bool) -> LaunchConfig:
-    space = prepared(problem.space)
+    space = prepared(problem.space, is_long(problem))
     rows, vector, factor = array(dtype, 2), array(dtype, 1), array(np.float64, 1)
     signature = (
         rows,
@@ -183,11 +231,13 @@ def is_long(problem: EMDProblem) -> bool:
     return not problem.logits and problem.space.n >= LONG.get(problem.space.kind, sys.maxsize)
 
 
-def prepared(space: Any) -> Any:
-    """Return the layout of a space, which is kept with the space."""
-    if "cpu" not in space.kept:
-        space.kept["cpu"] = SPACES[space.kind].prepare(space.arrays, space.n)
-    return space.kept["cpu"]
+def prepared(space: Any, long: bool) -> Any:
+    """Return the layout of a space for short rows or for long ones, which is kept with the space."""
+    key = "cpu, long" if long else "cpu"
+    if key not in space.kept:
+        module = long_chain if long else SPACES[space.kind]
+        space.kept[key] = module.prepare(space.arrays, space.n)
+    return space.kept[key]
 
 
 def match(

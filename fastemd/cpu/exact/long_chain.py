@@ -5,12 +5,16 @@ are long, one fills the registers: 64 neighbouring bins a block, eight in each l
 sweep, which computes the flow anew, so nothing is kept but some sums of each piece of `PIECE` bins, and a row of 20
 million bins takes some kilobytes of scratch.
 
-A row's pieces follow from n alone, and all sums are added up in the same order whatever rows are around it.
+A row's pieces follow from n alone, and each sum from its piece and from the sums of the pieces before it. So the answer
+has the same bits whether one thread sweeps a row from end to end, or several share its pieces (`sums`, `slope_sums`,
+`write_gradient`).
 
 `summary` has `FIELDS` numbers for each piece of a row: the sums over the piece of a - b, of the costs, of the
 slopes, and of the slopes times the number of bins behind; and whether an entry is negative. Recurring arguments are
 those of `fastemd.cpu.exact.kernels`.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, types
@@ -18,10 +22,12 @@ from numba.extending import overload
 
 from ...formulas.edge import cost, slope
 from ...formulas.gradient import CENTRED, EXPECTED, WRT_A, WRT_B
+from ..layouts import padded
 from ..simd.along import (
     BLOCK,
     differences_along,
     first_lane,
+    in_lanes,
     load_along,
     moved_by_one,
     prefix_sums,
@@ -36,6 +42,26 @@ from .kernels import is_bad, values_prove_equal_masses
 PIECE = 1 << 14  # bins
 FIELDS = 5
 BALANCE, COST, SLOPE, MOMENT, NEGATIVE = range(FIELDS)
+
+
+class LongChain(NamedTuple):
+    """The length of the edge after each bin, in the order of lanes, and how far apart two bins are at most.
+
+    Where lengths do not vary, `length` has those of one block, and those of the last block, which ends the chain.
+    """
+
+    length: np.ndarray
+    max_distance: float
+    varies: bool
+
+
+def prepare(arrays, n):
+    """Return the layout."""
+    length = arrays.length
+    varies = bool((length[1:] != length[:-1]).any())
+    last = in_lanes(np.append(length[(n - 1) // BLOCK * BLOCK :], 0.0))
+    rest = in_lanes(length[: (n - 1) // BLOCK * BLOCK] if varies else padded(length[:BLOCK], BLOCK))
+    return LongChain(np.concatenate([rest, last]), float(length.sum()), varies)
 
 
 def factor(scale, row):
@@ -74,11 +100,11 @@ def sum_of_block(block):
 
 
 @njit(**INLINE)
-def first_slot(space, j):
-    """Where the lengths of a block begin in `space.along`: all blocks but the last share theirs if all are equal."""
+def first_slot(space, j, n):
+    """Where the lengths of a block begin in `space.length`: all blocks but the last share theirs if all are equal."""
     if space.varies:
         return j // WIDTH
-    return 0 if j + BLOCK < space.root_slot + 1 else WIDTH
+    return 0 if j + BLOCK < n else WIDTH
 
 
 @njit(**INLINE)
@@ -115,7 +141,7 @@ def unit_costs(phi, rho):
 def sweep_piece(a, b, scale_a, scale_b, space, rho, out, summary, row, piece, consumer, start):
     """Leave the sums of a piece in the summary, and pass the flow of each block to a consumer.
 
-    `consumer(state, phi, space, rho, out, row, j)` returns the state after a block; the last is returned.
+    `consumer(state, phi, space, rho, out, row, j, n)` returns the state after a block; the last is returned.
     """
     n = a.shape[1]
     before = lanes(sum_before(summary, piece, BALANCE))
@@ -128,10 +154,10 @@ def sweep_piece(a, b, scale_a, scale_b, space, rho, out, summary, row, piece, co
         phi, gain = prefix_sums(block, before)
         before += gain
         balance += gain
-        slot = first_slot(space, j)
+        slot = first_slot(space, j, n)
         for k, each in enumerate(phi):
-            total += cost(each, load(space.along, slot + k), rho)
-        state = consumer(state, phi, space, rho, out, row, j)
+            total += cost(each, load(space.length, slot + k), rho)
+        state = consumer(state, phi, space, rho, out, row, j, n)
     at = piece * FIELDS
     summary[at + BALANCE] = first_lane(balance)
     summary[at + COST] = sum_of_lanes(total)
@@ -140,32 +166,32 @@ def sweep_piece(a, b, scale_a, scale_b, space, rho, out, summary, row, piece, co
 
 
 @njit(**INLINE)
-def no_answer(state, phi, space, rho, out, row, j):
+def no_answer(state, phi, space, rho, out, row, j, n):
     """Nothing but the value is wanted."""
     return state
 
 
 @njit(**INLINE)
-def sum_slopes(state, phi, space, rho, out, row, j):
+def sum_slopes(state, phi, space, rho, out, row, j, n):
     """The sums of the slopes, and of the slopes times the number of bins behind their edges."""
     total, moment, behind = state
-    slot = first_slot(space, j)
+    slot = first_slot(space, j, n)
     for k, each in enumerate(phi):
-        steepness = slope(each, load(space.along, slot + k), rho)
+        steepness = slope(each, load(space.length, slot + k), rho)
         total += steepness
         moment += steepness * (behind - float(k))
     return total, moment, behind - float(BLOCK)
 
 
 @njit(**INLINE)
-def store_flow(state, phi, space, rho, out, row, j):
+def store_flow(state, phi, space, rho, out, row, j, n):
     """Write the flow."""
     store_along(out, row, j, out.shape[1], phi)
     return state
 
 
 @njit(**INLINE)
-def store_length_gradient(state, phi, space, rho, out, row, j):
+def store_length_gradient(state, phi, space, rho, out, row, j, n):
     """Write the cost of the flow on edges of length 1."""
     store_along(out, row, j, out.shape[1], unit_costs(phi, rho))
     return state
@@ -209,10 +235,10 @@ def finish(a, b, scale_a, scale_b, space, rho, tolerance, values, summary, row, 
 
 
 @njit(**INLINE)
-def potentials(block, before, f, space, rho, j):
+def potentials(block, before, f, space, rho, j, n):
     """The potential of each bin of a block, from what flows into it and its first potential; both behind it."""
     phi, gain = prefix_sums(block, before)
-    sums, fall = prefix_sums(slopes(phi, space.along, first_slot(space, j), rho), lanes(0.0))
+    sums, fall = prefix_sums(slopes(phi, space.length, first_slot(space, j, n), rho), lanes(0.0))
     return subtracted(moved_by_one(sums), f), before + gain, f - fall
 
 
@@ -229,7 +255,7 @@ def write_piece(a, b, scale_a, scale_b, space, rho, shift, factor_, out, summary
     before, f = lanes(sum_before(summary, piece, BALANCE)), lanes(-sum_before(summary, piece, SLOPE))
     for j in range_of(piece, n):
         block, _ = differences_along(a, b, factor(scale_a, row), factor(scale_b, row), row, j, n)
-        potential, before, f = potentials(block, before, f, space, rho, j)
+        potential, before, f = potentials(block, before, f, space, rho, j, n)
         store_along(out, row, j, n, affine(potential, lanes(shift), lanes(factor_)))
 
 
@@ -244,7 +270,7 @@ def expectation(a, b, scale_a, scale_b, space, rho, wrt, summary, row, pieces):
         dot = lanes(0.0)
         for j in range_of(piece, n):
             block, _ = differences_along(a, b, factor_a, factor_b, row, j, n)
-            potential, before, f = potentials(block, before, f, space, rho, j)
+            potential, before, f = potentials(block, before, f, space, rho, j, n)
             masses = load_along(b, factor_b, row, j, n) if wrt == WRT_B else load_along(a, factor_a, row, j, n)
             dot += sum_of_block(multiply(masses, potential))
         total += sum_of_lanes(dot)
@@ -300,6 +326,37 @@ def gradient(a, b, scale_a, scale_b, space, rho, tolerance, baseline, wrt, value
         sign = factor_of(scale_a, scale_b, row, wrt)
         for piece in range(pieces):
             write_piece(a, b, scale_a, scale_b, space, rho, shift, sign, out, summary, row, piece)
+
+
+@njit(nogil=True)
+def sums(a, b, scale_a, scale_b, summary, row, first, last):
+    """Leave the sums of a - b over some pieces of a row in the summary: where threads share a row, the first pass."""
+    for piece in range(first, last):
+        balance = lanes(0.0)
+        for j in range_of(piece, a.shape[1]):
+            block, _ = differences_along(a, b, factor(scale_a, row), factor(scale_b, row), row, j, a.shape[1])
+            balance += prefix_sums(block, balance)[1]
+        summary[piece * FIELDS + BALANCE] = first_lane(balance)
+
+
+@njit(nogil=True)
+def slope_sums(a, b, scale_a, scale_b, space, rho, summary, row, first, last):
+    """Leave all sums of some pieces in the summary: where threads share a row, the second pass."""
+    for piece in range(first, last):
+        sweep_slopes(a, b, scale_a, scale_b, space, rho, summary, row, piece)
+
+
+@njit(nogil=True)
+def write_gradient(
+    a, b, scale_a, scale_b, space, rho, tolerance, baseline, wrt, values, out, summary, row, first, last
+):
+    """Write the gradient of some pieces of a row, and its value: where threads share a row, the third pass."""
+    pieces = -(-a.shape[1] // PIECE)
+    row_status = finish(a, b, scale_a, scale_b, space, rho, tolerance, values, summary, row, pieces)
+    shift = shift_of(a, b, scale_a, scale_b, space, rho, baseline, wrt, summary, row, pieces) + row_status
+    sign = factor_of(scale_a, scale_b, row, wrt)
+    for piece in range(first, last):
+        write_piece(a, b, scale_a, scale_b, space, rho, shift, sign, out, summary, row, piece)
 
 
 @njit(nogil=True)
