@@ -49,7 +49,7 @@ def measure() -> dict[str, object]:
     rows = rng.dirichlet(np.full(LEAVES, 0.1), (2, CHUNK)).astype(np.float32)
     a, b = (da.from_array(x, x.shape) for x in rows)
     fe.set_num_threads(1)
-    table = fed.pairwise(a, b, space=tree, check=False)
+    table = fed.pairwise(a, b, space=tree)
     pairs = CHUNK**2 / seconds(lambda: table.compute(scheduler="synchronous"))
     block = rng.random((4096, 4096), dtype=np.float32)
     with tempfile.TemporaryDirectory() as folder:

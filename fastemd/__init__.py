@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import cuda, reference
     from .barycenters.api import barycenter
+    from .bio.distances import unifrac
     from .entropic.api import DivergenceResult, SinkhornResult, SinkhornWarning, sinkhorn, sinkhorn_divergence
     from .exact.api import check, emd, emd_value_and_grad, emd_with_logits, flow, plan, potential
     from .exact.warmup import warmup
+    from .pairs.api import embed, nearest, pairwise
     from .points.samples import wasserstein_1d, wasserstein_1d_value_and_grad
     from .points.sliced import tree_sliced
     from .results import BarycenterResult
@@ -37,6 +39,7 @@ _HOMES = {
     "Tree": "spaces",
     "barycenter": "barycenters.api",
     "check": "exact.api",
+    "embed": "pairs.api",
     "cuda": "",
     "emd": "exact.api",
     "emd_value_and_grad": "exact.api",
@@ -44,6 +47,8 @@ _HOMES = {
     "flow": "exact.api",
     "get_num_threads": "threads",
     "jax": "",
+    "nearest": "pairs.api",
+    "pairwise": "pairs.api",
     "plan": "exact.api",
     "potential": "exact.api",
     "reference": "",
@@ -51,6 +56,7 @@ _HOMES = {
     "sinkhorn": "entropic.api",
     "sinkhorn_divergence": "entropic.api",
     "torch": "",
+    "unifrac": "bio.distances",
     "tree_sliced": "points.sliced",
     "warmup": "exact.warmup",
     "wasserstein_1d": "points.samples",
@@ -68,11 +74,14 @@ __all__ = [
     "barycenter",
     "check",
     "cuda",
+    "embed",
     "emd",
     "emd_value_and_grad",
     "emd_with_logits",
     "flow",
     "get_num_threads",
+    "nearest",
+    "pairwise",
     "plan",
     "potential",
     "reference",
@@ -80,6 +89,7 @@ __all__ = [
     "sinkhorn",
     "sinkhorn_divergence",
     "tree_sliced",
+    "unifrac",
     "warmup",
     "wasserstein_1d",
     "wasserstein_1d_value_and_grad",

@@ -1,8 +1,8 @@
 """Distances of dask arrays: rows in chunks, computed by the workers of any cluster, into memory or into zarr.
 
-Each task takes one chunk of each array and answers with the functions of fastemd, so the answers have the same bits as
-on one machine, however the rows are chunked and wherever a task runs. A worker that is lost has its tasks done again
-by others. Chunks of cupy stay on their worker's GPU: start one worker process for each GPU.
+Each task takes one chunk of each array and answers with the functions of fastemd, so the same chunks have answers of
+the same bits wherever a task runs. A worker that is lost has its tasks done again by others. Chunks of cupy stay on
+their worker's GPU: start one worker process for each GPU.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ from typing import Any, cast
 
 import numpy as np
 
+from .bio import distances
 from .exact import api
 from .exact.validation import options, space_of
+from .pairs import api as pairs
+from .spaces import Tree
 from .spaces.base import Space
+from .spaces.phylogenies import parts_of
 
 try:
     import dask
@@ -23,7 +27,7 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError("fastemd.dask needs dask. Needed: pip install 'fastemd[dask]'.") from error
 
-__all__ = ["emd", "nearest", "pairwise"]
+__all__ = ["emd", "nearest", "pairwise", "unifrac"]
 
 CHUNK = 2048  # rows of a chunk of a plain array: 4 million pairs are a task of some seconds
 
@@ -82,7 +86,7 @@ def emd(a: Any, b: Any, space: Space, *, rho: float = 1, mass: str = "equal", ch
     )
 
 
-def pairwise(A: Any, B: Any = None, *, space: Space, rho: float = 1, mass: str = "equal", check: bool = True) -> Any:
+def pairwise(A: Any, B: Any = None, *, space: Space, rho: float = 1, mass: str = "equal") -> Any:
     """Distances of all rows of A to all rows of B, a block of them for each pair of chunks.
 
     Parameters
@@ -90,8 +94,8 @@ def pairwise(A: Any, B: Any = None, *, space: Space, rho: float = 1, mass: str =
     A, B : dask array or array_like, shapes (N, n) and (M, n)
         Without B the rows of A among themselves, of which half is computed.
     space : Chain, Ring or Tree
-    rho, mass, check
-        As for `fastemd.emd`.
+    rho, mass
+        As for `fastemd.pairwise`.
 
     Returns
     -------
@@ -114,25 +118,76 @@ def pairwise(A: Any, B: Any = None, *, space: Space, rho: float = 1, mass: str =
     space, rho, mass = options(space, rho, mass)
     rows = _rows(A, "A", space)
     columns = rows if B is None else _rows(B, "B", space)
-    shared = dask.delayed(space)
-    name = "pairwise-" + dask.base.tokenize(rows, columns, space.content(), rho, mass, check, B is None)
+    chunk, own = ((task, dask.delayed(space), rho, mass) for task in (_table, _own_table))
+    return _blocks("pairwise", rows, None if B is None else columns, chunk, own, _dtype(rows, columns))
+
+
+def unifrac(
+    table: Any,
+    tree: Any,
+    *,
+    taxa: Any = None,
+    method: str = "weighted",
+    alpha: float | None = None,
+    default_length: float | None = None,
+) -> Any:
+    """UniFrac distances between all samples of a dask array, as `fastemd.unifrac`.
+
+    Parameters
+    ----------
+    table : dask array or array_like, shape (samples, taxa)
+        Counts or shares, in host memory.
+    tree, taxa, method, alpha, default_length
+        As for `fastemd.unifrac`.
+
+    Returns
+    -------
+    dask array of float64, shape (samples, samples)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `fastemd.unifrac`, when it is computed.
+
+    Examples
+    --------
+    >>> import dask.array as da, fastemd as fe, fastemd.dask
+    >>> tree = fe.Tree.from_edges([("root", "a"), ("root", "b")], bins=["a", "b"])
+    >>> fe.dask.unifrac(da.from_array([[3, 1], [0, 2], [1, 1]], chunks=2), tree, taxa=["a", "b"]).compute()
+    array([[0. , 1.5, 0.5],
+           [1.5, 0. , 1. ],
+           [0.5, 1. , 0. ]])
+    """
+    rows = table if isinstance(table, da.Array) else da.from_array(np.asarray(table), chunks=(CHUNK, -1))
+    rows = rows.rechunk({1: -1})
+    parsed = tree if isinstance(tree, Tree) else Tree(*parts_of(tree, default_length))
+    keywords = {"method": method, "alpha": alpha, "default_length": default_length}
+    names = list(taxa) if taxa is not None else None
+    chunk, own = ((task, dask.delayed(parsed), names, keywords) for task in (_unifrac_table, _own_unifrac))
+    return _blocks("unifrac", rows, None, chunk, own, np.dtype(np.float64))
+
+
+def _blocks(label: str, rows: Any, columns: Any, chunk: tuple[Any, ...], own: tuple[Any, ...], dtype: Any) -> Any:
+    """Return a table with a block for each pair of chunks; without columns, half of them are mirror images.
+
+    `chunk` and `own` are a task for two chunks and for a chunk with itself, and its arguments after the two; the first
+    of them is a delayed object, which the workers share.
+    """
+    name = f"{label}-{dask.base.tokenize(rows, columns, chunk, own)}"
     graph: dict[Any, Any] = {}
+    others = rows if columns is None else columns
     for i in range(rows.numblocks[0]):
-        for j in range(columns.numblocks[0]):
-            if B is None and j < i:
+        for j in range(others.numblocks[0]):
+            if columns is None and j < i:
                 graph[name, i, j] = (operator.attrgetter("T"), (name, j, i))
-            else:
-                chunks = ((rows.name, i, 0), (columns.name, j, 0))
-                table = _own_table if B is None and i == j else _table
-                graph[name, i, j] = (table, *chunks, shared.key, rho, mass, check)
-    layers = HighLevelGraph.from_collections(name, graph, dependencies=[rows, columns, shared])
-    dtype = _dtype(rows, columns)
-    return da.Array(layers, name, (rows.chunks[0], columns.chunks[0]), dtype=dtype, meta=np.empty((0, 0), dtype))
+                continue
+            task, shared, *rest = own if columns is None and i == j else chunk
+            graph[name, i, j] = (task, (rows.name, i, 0), (others.name, j, 0), shared.key, *rest)
+    layers = HighLevelGraph.from_collections(name, graph, dependencies=[rows, others, chunk[1], own[1]])
+    return da.Array(layers, name, (rows.chunks[0], others.chunks[0]), dtype=dtype, meta=np.empty((0, 0), dtype))
 
 
-def nearest(
-    A: Any, B: Any, *, space: Space, k: int, rho: float = 1, mass: str = "equal", check: bool = True
-) -> tuple[Any, Any]:
+def nearest(A: Any, B: Any, *, space: Space, k: int, rho: float = 1, mass: str = "equal") -> tuple[Any, Any]:
     """The k nearest rows of B for each row of A, exactly.
 
     Parameters
@@ -142,8 +197,8 @@ def nearest(
     space : Chain, Ring or Tree
     k : int
         From 1 to M.
-    rho, mass, check
-        As for `fastemd.emd`.
+    rho, mass
+        As for `fastemd.pairwise`.
 
     Returns
     -------
@@ -168,7 +223,7 @@ def nearest(
     rows, searched = _rows(A, "A", space), _rows(B, "B", space)
     k = _count(k, searched.shape[0])
     shared = dask.delayed(space)
-    token = dask.base.tokenize(rows, searched, space.content(), rho, mass, check, k)
+    token = dask.base.tokenize(rows, searched, space.content(), rho, mass, k)
     name = "nearest-" + token
     starts = np.concatenate([[0], np.cumsum(searched.chunks[0])]).tolist()
     graph: dict[Any, Any] = {}
@@ -178,7 +233,7 @@ def nearest(
         for j in range(searched.numblocks[0]):
             key = (name, i, j)
             chunks = ((rows.name, i, 0), (searched.name, j, 0))
-            graph[key] = (_nearest_of, best, *chunks, starts[j], k, shared.key, rho, mass, check)
+            graph[key] = (_nearest_of, best, *chunks, starts[j], k, shared.key, rho, mass)
             best = key
         for part, (answer, keys) in enumerate(answers.items()):
             keys[answer, i, 0] = (operator.itemgetter(part), best)
@@ -227,24 +282,35 @@ def _values(a: Any, b: Any, *, space: Space, rho: float, mass: str, check: bool)
     return api.emd(a, b, space, rho=rho, mass=mass, check=check)
 
 
-def _table(a: Any, b: Any, space: Space, rho: float, mass: str, check: bool) -> Any:
+def _table(a: Any, b: Any, space: Space, rho: float, mass: str) -> Any:
     """Return the distances of all rows of one chunk to all rows of another."""
-    return api.emd(a[:, None], b[None], space, rho=rho, mass=mass, check=check)
+    if isinstance(a, np.ndarray):
+        return pairs.pairwise(a, b, space=space, rho=rho, mass=mass, progress=False)
+    return api.emd(a[:, None], b[None], space, rho=rho, mass=mass)
 
 
-def _own_table(a: Any, _: Any, space: Space, rho: float, mass: str, check: bool) -> Any:
-    """Return the distances of the rows of a chunk among themselves: the upper triangle, and its mirror image."""
-    table = _table(a, a, space, rho, mass, check)
-    below = np.tril_indices(len(table), -1)
-    table[below] = table.T[below]
-    return table
+def _own_table(a: Any, _: Any, space: Space, rho: float, mass: str) -> Any:
+    """Return the distances of the rows of a chunk among themselves."""
+    if isinstance(a, np.ndarray):
+        return pairs.pairwise(a, space=space, rho=rho, mass=mass, progress=False)
+    return _table(a, a, space, rho, mass)
+
+
+def _unifrac_table(a: Any, b: Any, tree: Any, names: Any, keywords: dict[str, Any]) -> np.ndarray:
+    """Return the distances of all samples of one chunk to all samples of another."""
+    return distances.unifrac(np.concatenate([a, b]), tree, taxa=names, **keywords)[: len(a), len(a) :]
+
+
+def _own_unifrac(a: Any, _: Any, tree: Any, names: Any, keywords: dict[str, Any]) -> np.ndarray:
+    """Return the distances of the samples of a chunk among themselves."""
+    return np.asarray(distances.unifrac(a, tree, taxa=names, **keywords))
 
 
 def _nearest_of(
-    best: Any, a: Any, b: Any, start: int, k: int, space: Space, rho: float, mass: str, check: bool
+    best: Any, a: Any, b: Any, start: int, k: int, space: Space, rho: float, mass: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the k nearest, distances and indices, of those so far and of the rows of a chunk."""
-    table = _table(a, b, space, rho, mass, check)
+    table = _table(a, b, space, rho, mass)
     if not isinstance(table, np.ndarray):  # on a GPU: only the table comes to the host
         table = table.get()
     indices = np.broadcast_to(start + np.arange(table.shape[1]), table.shape)

@@ -27,8 +27,9 @@ FLOORS = [
     {"problems", "reference"},
     {"cpu", "cuda"},
     {"exact", "entropic"},
-    {"barycenters", "points"},
-    {"torch", "jax", "sklearn", "dask"},
+    {"torch", "jax", "pairs", "barycenters", "points"},
+    {"bio", "sklearn"},
+    {"dask"},
     {"cli", "benchmarks"},
 ]
 MOST_FLOORS = 10

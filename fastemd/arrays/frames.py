@@ -157,3 +157,13 @@ def _check_order(x: Sequence[Any] | None, y: Sequence[Any] | None, axis: str, me
 def _are_numbers(labels: Sequence[Any]) -> bool:
     """Whether labels are 0, 1, 2, ..., which name nothing."""
     return all(label == i for i, label in enumerate(labels))
+
+
+def pairs_frame(array: np.ndarray, x: Any, y: Any) -> Any:
+    """Return a matrix of pairs of rows as a frame of the library of `x`, with the names of both."""
+    package = type(x).__module__.partition(".")[0]
+    library = sys.modules[package]
+    if package == "polars":
+        return _polars_answer(library, array, None)
+    columns = y.index if type(y).__module__.partition(".")[0] == "pandas" else None
+    return library.DataFrame(array, index=x.index, columns=columns)

@@ -163,7 +163,7 @@ def sinkhorn_divergence(
     minimiser together. The divergence mends both. It is 0 at ``a == b``. For the distance of a chain or a tree, and for
     any cost whose exp(-cost / reg) is a positive definite kernel, it is at least 0 and convex in each argument [1]_. A
     value that is negative by no more than its error, which follows from the marginal errors and the dtype, is given as
-    0 (in host memory).
+    0 (in host memory, where all three problems have converged).
 
     Parameters
     ----------

@@ -98,7 +98,7 @@ def logits_and_target(logits: Any, target: Any, space: Space) -> tuple[AnyArray,
                 f"or a histogram of {space.n} bins for all of them. Needed: for classes, integers; try "
                 f"{mend}. For a histogram, an axis more; try target[None]."
             )
-    if y.ndim and not classes and y.shape == z.shape[:-1]:
+    if y.ndim and not classes and y.shape == z.shape[:-1] and y.shape[-1] != space.n:
         raise ValueError(
             f"target holds floats, one for each row of logits of shape {z.shape}. Needed: for classes, integers; try "
             f"{inputs.conversion(target, 'target', y, 'int64')}; for histograms, {space.n} bins in the last axis."

@@ -86,11 +86,12 @@ def test_first_entry_that_is_not_finite_is_named(adapter, blocks, function, entr
     cost = COST.astype(dtype)
     cost[7, 0], cost[3, 8], cost[3, 9] = np.nan, entry, np.inf
     a = np.full(N, 1 / N)
-    with pytest.raises(ValueError) as on_the_cpu:
-        getattr(fe, function)(a, a, cost, reg=1.0)
     with pytest.raises(ValueError) as on_the_device:
         getattr(fe, function)(adapter.to_device(a), adapter.to_device(a), adapter.to_device(cost), reg=1.0)
-    assert str(on_the_device.value) == str(on_the_cpu.value)
+    if entry != np.inf:  # in host memory inf forbids a pair
+        with pytest.raises(ValueError) as on_the_cpu:
+            getattr(fe, function)(a, a, cost, reg=1.0)
+        assert str(on_the_cpu.value).startswith(str(on_the_device.value).rstrip("."))
     assert str(on_the_device.value).startswith(f"cost_or_space[3, 8] is {entry}. Needed: finite costs")
 
 

@@ -26,9 +26,10 @@ ONE = np.array([1.0, 0.0, 0.0])
         (ValueError, np.float64(1.0), ("is a single number", "(..., 3)")),
         (ValueError, [[1.0, 0.0], [1.0]], ("cannot be read as an array", "equal length")),
         (TypeError, np.ones(3, complex), ("has dtype complex128", ".real")),
-        (TypeError, np.array(["x", "y", "z"]), ("has dtype <U1", "astype")),
-        (TypeError, np.array([b"x", b"y", b"z"]), ("has dtype |S1", "astype")),
-        (TypeError, np.array([1.0, None, 0.0]), ("has dtype object", "astype")),
+        (TypeError, np.array(["x", "y", "z"]), ("has dtype <U1", "in place of")),
+        (TypeError, np.array(["1", "0", "0"]), ("has dtype <U1", "astype")),
+        (TypeError, np.array([b"x", b"y", b"z"]), ("has dtype |S1", "in place of")),
+        (TypeError, np.array([1.0, None, 0.0]), ("has dtype object", "[1], which is None")),
         (TypeError, np.ones(3, "M8[s]"), ("has dtype datetime64", "astype")),
         (TypeError, np.ones(3, np.longdouble), (f"has dtype {np.dtype(np.longdouble)}", "astype")),
         (TypeError, None, ("is of type NoneType", "an array or a list of numbers")),
@@ -226,7 +227,7 @@ def test_tolerated_difference_grows_with_the_bins_up_to_the_root_of_epsilon(name
 
 def test_tolerated_difference_of_float16_is_that_of_rounding_whatever_the_number_of_bins():
     half, eps = np.dtype(np.float16), float(np.finfo(np.float16).eps)
-    assert inputs.tolerance(half, half, 1) == pytest.approx(4 * eps)
+    assert 4 * eps <= inputs.tolerance(half, half, 1) < 4.001 * eps
     assert inputs.tolerance(half, half, 1000) < 5 * eps
     assert inputs.tolerance(half, np.dtype(np.float64), 1000) == inputs.tolerance(half, half, 1000)
     assert inputs.tolerance(half, half, 10**9) == np.sqrt(eps)

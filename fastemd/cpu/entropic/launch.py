@@ -56,21 +56,23 @@ def combine(arrays: list[np.ndarray], problem: SinkhornProblem, how: int, dtype:
 
 
 def debiased_values(parts: list[Solution], problem: SinkhornProblem) -> np.ndarray:
-    """Return the values of a divergence; what is negative within its error bound becomes 0.
+    """Return the values of a divergence; what is negative within its error bound becomes 0, where it has converged.
 
     A regularised value is off by the marginal error times the range of the potentials, which is that of the cost, and
     by the rounding of the dtype that the sums are computed in.
     """
     x, y, z = (part.regularised for part in parts)
-    error = parts[0].error + 0.5 * (parts[1].error + parts[2].error)
+    error = problem.cost.cost_range * (parts[0].error + 0.5 * (parts[1].error + parts[2].error))
     wide = problem.dtype == np.float64 or problem.method == "log"
     rounding = 8.0 * np.finfo(np.float64 if wide else np.float32).eps
     masses = [np.ones(()) if problem.normalize else each.sum(axis=-1, dtype=np.float64) for each in problem[:2]]
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         value = np.asarray(x - 0.5 * (y + z))
-        bound = problem.cost.cost_range * np.sqrt(masses[0] * masses[1]) * error
-        bound = bound + rounding * (abs(x) + 0.5 * (abs(y) + abs(z)))
-        return np.where((value < 0.0) & (value >= -bound), 0.0, value).astype(problem.dtype)
+        mass = np.sqrt(masses[0] * masses[1])
+        # Potentials are reg times the logarithms of numbers of that dtype.
+        bound = mass * error + rounding * (problem.reg * mass + abs(x) + 0.5 * (abs(y) + abs(z)))
+        converged = parts[0].converged & parts[1].converged & parts[2].converged
+        return np.where(converged & (value < 0.0) & (value >= -bound), 0.0, value).astype(problem.dtype)
 
 
 def _unsolved(problem: SinkhornProblem, good: np.ndarray) -> Solution:

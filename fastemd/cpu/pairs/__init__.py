@@ -1,0 +1,1 @@
+"""Distances between all rows of two tables, by tiles that stay in registers."""

@@ -1,0 +1,1 @@
+"""Distances between all rows of one or two tables: embeddings, all pairs, nearest rows, sparse rows."""
