@@ -58,12 +58,11 @@ def combine(arrays: list[np.ndarray], problem: SinkhornProblem, how: int, dtype:
 def debiased_values(parts: list[Solution], problem: SinkhornProblem) -> np.ndarray:
     """Return the values of a divergence; what is negative within its error bound becomes 0, where it has converged.
 
-    A regularised value is a dual value, off by the square of the marginal error times the range of the cost and its
-    ratio to reg, and by the rounding of the dtype that the sums are computed in.
+    A regularised value is off by the marginal error times the range of the potentials, which is that of the cost, and
+    by the rounding of the dtype that the sums are computed in.
     """
     x, y, z = (part.regularised for part in parts)
-    error = parts[0].error ** 2 + 0.5 * (parts[1].error ** 2 + parts[2].error ** 2)
-    steepness = problem.cost.cost_range * (1.0 + problem.cost.cost_range / problem.reg)
+    error = problem.cost.cost_range * (parts[0].error + 0.5 * (parts[1].error + parts[2].error))
     wide = problem.dtype == np.float64 or problem.method == "log"
     rounding = 8.0 * np.finfo(np.float64 if wide else np.float32).eps
     masses = [np.ones(()) if problem.normalize else each.sum(axis=-1, dtype=np.float64) for each in problem[:2]]
@@ -71,7 +70,7 @@ def debiased_values(parts: list[Solution], problem: SinkhornProblem) -> np.ndarr
         value = np.asarray(x - 0.5 * (y + z))
         mass = np.sqrt(masses[0] * masses[1])
         # Potentials are reg times the logarithms of numbers of that dtype.
-        bound = steepness * mass * error + rounding * (problem.reg * mass + abs(x) + 0.5 * (abs(y) + abs(z)))
+        bound = mass * error + rounding * (problem.reg * mass + abs(x) + 0.5 * (abs(y) + abs(z)))
         converged = parts[0].converged & parts[1].converged & parts[2].converged
         return np.where(converged & (value < 0.0) & (value >= -bound), 0.0, value).astype(problem.dtype)
 
