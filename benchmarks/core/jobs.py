@@ -217,7 +217,7 @@ def one_pair_value(sizes: Sizes) -> Job:
     job = Job(f"one pair on a chain, value, n = {sizes.pair}", functools.partial(fe.emd, a, b, fe.Chain(sizes.pair)))
     job.opponents["numpy formula"] = lambda: np.abs(np.cumsum(a - b)[:-1]).sum()
     _add_torch(job, EAGER, lambda: formulas.histograms(formulas.chain(1)), a, b)
-    job.bars = [_microseconds(20)]
+    job.bars = [_microseconds(20), within(2, "× numpy's formula", "numpy formula")]
     return job
 
 
@@ -227,6 +227,7 @@ def one_pair_gradient(sizes: Sizes) -> Job:
     space = fe.Chain(sizes.pair)
     job = Job(f"one pair on a chain, value + gradient, n = {sizes.pair}", _gradient(a, b, space, 1))
     job.opponents[FRESH] = _gradient(a, b, space, 1, fresh=True)
+    job.beside["numpy formula"] = lambda: np.abs(np.cumsum(a - b)[:-1]).sum()
     _add_torch(job, AUTOGRAD, lambda: formulas.autograd(formulas.histograms(formulas.chain(1))), a, b)
-    job.bars = [_microseconds(20)]
+    job.bars = [_microseconds(20), within(2.8, "× numpy's formula for the value", "numpy formula")]
     return job

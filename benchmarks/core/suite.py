@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from ..harness import measure, pictures, processes, runs, tables
 from ..harness.problems import Sizes
 from ..harness.record import RESULTS
-from . import exact, jobs
+from . import exact, few_rows, jobs
 
 # Jobs on the picture of times: how a name begins, and which of those that begin so.
 SHOWN = (
@@ -30,7 +31,7 @@ def run(folder: Path = RESULTS, *, quick: bool = False, only: str = "") -> Path:
 
 
 def _lines(sizes: Sizes, only: str) -> Iterator[dict]:
-    for make in jobs.all_jobs(sizes):
+    for make in itertools.chain(jobs.all_jobs(sizes), few_rows.all_jobs(sizes)):
         job = make()
         if re.search(only, job.name):
             yield measure.row(job, sizes.seconds, sizes.rounds)

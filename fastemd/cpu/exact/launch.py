@@ -231,7 +231,7 @@ def is_long(problem: EMDProblem) -> bool:
     return not problem.logits and problem.space.n >= LONG.get(problem.space.kind, sys.maxsize)
 
 
-def prepared(space: Any, long: bool) -> Any:
+def prepared(space: Any, long: bool = False) -> Any:
     """Return the layout of a space for short rows or for long ones, which is kept with the space."""
     key = "cpu, long" if long else "cpu"
     if key not in space.kept:
