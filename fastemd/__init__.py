@@ -15,22 +15,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import cuda, reference
+    from .barycenters.api import barycenter
+    from .bio.distances import unifrac
     from .entropic.api import DivergenceResult, SinkhornResult, SinkhornWarning, sinkhorn, sinkhorn_divergence
     from .exact.api import check, emd, emd_value_and_grad, emd_with_logits, flow, plan, potential
     from .exact.warmup import warmup
     from .pairs.api import embed, nearest, pairwise
+    from .points.samples import wasserstein_1d, wasserstein_1d_value_and_grad
+    from .points.sliced import tree_sliced
+    from .results import BarycenterResult
     from .spaces import Chain, Ring, Tree
     from .threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BarycenterResult": "results",
     "Chain": "spaces",
     "DivergenceResult": "results",
     "Ring": "spaces",
     "SinkhornResult": "results",
     "SinkhornWarning": "results",
     "Tree": "spaces",
+    "barycenter": "barycenters.api",
     "check": "exact.api",
     "embed": "pairs.api",
     "cuda": "",
@@ -49,16 +56,22 @@ _HOMES = {
     "sinkhorn": "entropic.api",
     "sinkhorn_divergence": "entropic.api",
     "torch": "",
+    "unifrac": "bio.distances",
+    "tree_sliced": "points.sliced",
     "warmup": "exact.warmup",
+    "wasserstein_1d": "points.samples",
+    "wasserstein_1d_value_and_grad": "points.samples",
 }
 
 __all__ = [
+    "BarycenterResult",
     "Chain",
     "DivergenceResult",
     "Ring",
     "SinkhornResult",
     "SinkhornWarning",
     "Tree",
+    "barycenter",
     "check",
     "cuda",
     "embed",
@@ -75,7 +88,11 @@ __all__ = [
     "set_num_threads",
     "sinkhorn",
     "sinkhorn_divergence",
+    "tree_sliced",
+    "unifrac",
     "warmup",
+    "wasserstein_1d",
+    "wasserstein_1d_value_and_grad",
 ]
 
 

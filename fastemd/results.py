@@ -130,3 +130,44 @@ class DivergenceResult:
     n_iter: Any
     marginal_error: Any
     converged: Any
+
+
+@dataclass(frozen=True)
+class BarycenterResult:
+    """The result of `barycenter`, for each table of a batch of shape (...); scalars for one table.
+
+    The gradient is the certificate. The value is convex in the histogram, so for every histogram y of the same mass M
+    it is at least ``value + sum(gradient * (y - histogram))``, and no y makes that smaller than ``value - gap``, where
+    ``gap = sum(gradient * histogram) - M * min(gradient)``.
+
+    Parameters
+    ----------
+    histogram : ndarray, shape (..., n)
+        The barycentre.
+    value : numpy scalar or ndarray, shape (...)
+        Its weighted EMD to the rows.
+    gradient : ndarray, shape (..., n)
+        A subgradient of the value with respect to the histogram, centred. Where the barycentre holds mass it is least,
+        up to rounding; elsewhere more mass would cost no less.
+    gap : numpy scalar or ndarray, shape (...)
+        By how much the value is above a bound that no histogram's value is below, with the roundings of all flows
+        counted in: it is 0 up to rounding.
+
+    Raises
+    ------
+    TypeError
+        If made without a field; `barycenter` makes it.
+
+    Examples
+    --------
+    >>> import fastemd as fe
+    >>> star = fe.Tree([-1, 0, 0, 0], [0, 1, 1, 2], bins=[1, 2, 3])
+    >>> result = fe.barycenter([[1, 0, 0], [0, 1, 0], [0, 0, 1]], star)
+    >>> result.value.round(4), result.gap < 1e-12
+    (np.float64(1.6667), np.True_)
+    """
+
+    histogram: Any
+    value: Any
+    gradient: Any
+    gap: Any

@@ -27,7 +27,8 @@ FLOORS = [
     {"problems", "reference"},
     {"cpu", "cuda"},
     {"exact", "entropic"},
-    {"torch", "jax", "pairs"},
+    {"torch", "jax", "pairs", "barycenters", "points"},
+    {"bio", "sklearn"},
     {"cli", "benchmarks"},
 ]
 MOST_FLOORS = 10

@@ -11,7 +11,9 @@ from ..arrays.inputs import one_of
 from ..arrays.inputs import output as checked_output
 from ..formulas.gradient import CENTRED, EXPECTED, POTENTIAL, UNCENTRED, WRT_A, WRT_B
 from ..spaces.base import Space
+from . import fast_path
 from .call import NO_OUTPUT, answer, check_rows, histogram_problem, output, solve
+from .fast_path import EQUAL, FIRST, RAISE
 from .logits import emd_with_logits
 from .plans import plan
 from .sparse import is_sparse, sparse_emd
@@ -107,6 +109,10 @@ def emd(
     >>> fe.emd(a, b, fe.Ring(4), rho=2)
     array([0.5   , 0.1875])
     """
+    if mass is EQUAL and empty is RAISE:
+        found = fast_path.solve("value", a, b, space, rho, None, check)
+        if found is not None:
+            return found[0]
     if (hasattr(a, "nnz") or hasattr(b, "nnz")) and (is_sparse(a) or is_sparse(b)):  # few arrays have the attribute
         return sparse_emd(a, b, space, rho, mass, empty, check)
     return solve(histogram_problem(a, b, space, rho, mass, empty), "value", NO_OUTPUT, check)[0]
@@ -178,6 +184,11 @@ def emd_value_and_grad(
     >>> fe.emd_value_and_grad([1.0, 0.0, 0.0], [0.0, 0.0, 1.0], fe.Chain(3), rho=2, wrt="length")
     (np.float64(2.0), array([1., 1.]))
     """
+    if mass is EQUAL and empty is RAISE and wrt is FIRST:
+        flags = CENTRED if centred else UNCENTRED, WRT_A
+        found = fast_path.solve("gradient", a, b, space, rho, out, check, *flags)
+        if found is not None:
+            return found
     problem = histogram_problem(a, b, space, rho, mass, empty)
     wrt = one_of(wrt, WRT, "wrt")
     if wrt == "length":
@@ -238,6 +249,10 @@ def flow(
     >>> fe.flow([1.0, 0.0, 0.0], [0.0, 0.0, 1.0], fe.Chain(3))
     array([1., 1.])
     """
+    if mass is EQUAL and empty is RAISE:
+        found = fast_path.solve("flow", a, b, space, 1, out, check)
+        if found is not None:
+            return found[1]
     problem = histogram_problem(a, b, space, 1, mass, empty)
     phi = output(problem, out, problem.space.m, edges=True)
     return solve(problem, "flow", phi, check)[1]
@@ -284,6 +299,11 @@ def potential(
     >>> fe.potential([1.0, 0.0, 0.0], [0.0, 0.0, 1.0], fe.Chain(3), centred=False)
     array([2., 1., 0.])
     """
+    if mass is EQUAL and empty is RAISE:
+        flags = CENTRED if centred else UNCENTRED, POTENTIAL
+        found = fast_path.solve("gradient", a, b, space, rho, out, check, *flags)
+        if found is not None:
+            return found[1]
     problem = histogram_problem(a, b, space, rho, mass, empty)
     f = output(problem, out, problem.space.n)
     return solve(problem, "gradient", f, check, CENTRED if centred else UNCENTRED, POTENTIAL)[1]

@@ -142,3 +142,8 @@ def _empty(problem: EMDProblem, shape: tuple[int, ...]) -> Any:
 def _backend(on_device: bool) -> Any:
     """Return the backend, which loads numba when it is first needed."""
     return importlib.import_module(f"fastemd.{'cuda' if on_device else 'cpu'}.exact.launch")
+
+
+def cpu_launch() -> Any:
+    """Return the CPU's backend."""
+    return _backend(False)

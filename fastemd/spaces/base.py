@@ -89,7 +89,7 @@ class Space:
         vars(self).update(attributes)
 
     @cached_property
-    def kept(self) -> dict[str, Any]:
+    def kept(self) -> dict[Any, Any]:
         """What backends keep with the space: padded arrays, copies on a device, launch configurations."""
         return {}
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
+from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import builders, preorder, validation
+from . import builders, phylogenies, point_trees, preorder, validation
 from .base import Space, TreeArrays
 
 
@@ -176,6 +177,38 @@ class Tree(Space):
         ('pug', 'dog', 'cat')
         """
         return cls(*builders.from_paths(paths, sep=sep, lengths=lengths))
+
+    @classmethod
+    def from_newick(cls, tree: str | PathLike[str], *, default_length: float | None = None) -> Tree:
+        """Build from Newick or the path of a Newick file, tips are the bins; see `fastemd.spaces.phylogenies.newick`.
+
+        >>> Tree.from_newick("((a:1,b:2):0.5,c:3);").bin_labels
+        ('a', 'b', 'c')
+        """
+        return cls(*phylogenies.newick(tree, default_length))
+
+    @classmethod
+    def from_skbio(cls, tree: Any, *, default_length: float | None = None) -> Tree:
+        """Build from a `skbio.TreeNode`, tips are the bins; see `fastemd.spaces.phylogenies.newick`."""
+        return cls(*phylogenies.skbio(tree, default_length))
+
+    @classmethod
+    def from_networkx(
+        cls, graph: Any, *, root: Any = None, weight: str = "length", default_length: float | None = None
+    ) -> Tree:
+        """Build from a networkx graph, tips are the bins; see `fastemd.spaces.phylogenies.networkx`."""
+        return cls(*phylogenies.networkx(graph, root, weight, default_length))
+
+    @classmethod
+    def from_points(cls, X: ArrayLike, *, method: str = "quadtree", seed: Any = None) -> Tree:
+        """Build over points, each a bin; distances are never below the Euclidean ones.
+
+        See `fastemd.spaces.point_trees.from_points` for the parameters.
+
+        >>> Tree.from_points([[0.0, 0.0], [3.0, 4.0], [3.0, 4.0]], seed=0).n
+        3
+        """
+        return cls(*point_trees.from_points(X, method=method, seed=seed))
 
     @classmethod
     def imagenet(cls, which: str = "1k") -> Tree:

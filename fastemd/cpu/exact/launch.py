@@ -8,6 +8,7 @@ and written back while they are in cache.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,11 +21,12 @@ from ...arrays.strides import row_blocks
 from ...problems import EMDProblem
 from ..compilation import array, entry
 from ..simd.lanes import WIDTH
-from . import chain, kernels, matching, ring, tree
+from . import chain, kernels, long_chain, matching, ring, tree
 
 SPACES = {"chain": chain, "ring": ring, "tree": tree}
 VALUES = ("value", "logits_value")  # kernels that write values alone
 FLAGS = {"gradient": (types.intp, types.intp)}
+LONG = {"chain": 1 << 16}  # bins from which on lanes lie along a row
 STAGED = 1 << 15  # numbers of a row block that is converted at a time: 256 KiB of float64
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -64,7 +66,7 @@ def _solve_rows(
 ) -> None:
     rows = len(values)
     dtype = FLOAT32 if problem.dtype.itemsize <= 4 else FLOAT64
-    config = _config(problem, kernel, dtype, b.ndim == 1)
+    config = configuration(problem, kernel, dtype, b.ndim == 1)
     staged = [not _is_direct(x, dtype) for x in (a, b, values, out)]
     staged[1] &= b.ndim > 1
     columns = max(1, *(x.shape[-1] for x in (a, b, out) if x is not None and x.ndim == 2))
@@ -96,10 +98,58 @@ def _solve_rows(
                 _round(written[1], out[part])
 
     size = rows * columns * (1 if problem.rho in (1.0, 2.0) else threads.POWER)
+    direct = not any(staged) and not any(problem.normalized)
+    if kernel == "gradient" and is_long(problem) and direct and shared_pays(rows, size):
+        return _share_rows(problem, config, flags, a, b, values, out, size)
     if size < threads.PARALLEL:
         work(0, rows)
     else:
         threads.share(work, rows, WIDTH, size)
+
+
+def shared_pays(rows: int, size: int) -> bool:
+    """Whether threads should share each row, not the rows."""
+    return rows < threads.get_num_threads() and size >= threads.PARALLEL
+
+
+def _share_rows(
+    problem: EMDProblem,
+    config: LaunchConfig,
+    flags: tuple[int, ...],
+    a: np.ndarray,
+    b: np.ndarray,
+    values: np.ndarray,
+    out: Any,
+    size: int,
+) -> None:
+    """Compute the gradient of a few long rows in three passes, the pieces of a row split among the threads."""
+    sums, slope_sums, write = _passes(problem, a.dtype)
+    space, rho, tolerance = config.space, problem.rho, problem.tolerance
+    summary = np.empty(config.scratch)
+    pieces = config.scratch // long_chain.FIELDS
+    for row in range(len(values)):
+        for work in (
+            lambda first, last, r=row: sums(a, b, None, None, summary, r, first, last),
+            lambda first, last, r=row: slope_sums(a, b, None, None, space, rho, summary, r, first, last),
+            lambda first, last, r=row: write(
+                a, b, None, None, space, rho, tolerance, *flags, values, out, summary, r, first, last
+            ),
+        ):
+            threads.share(work, pieces, 1, size)
+
+
+def _passes(problem: EMDProblem, dtype: np.dtype) -> tuple[Callable[..., None], ...]:
+    """Return the compiled passes by which threads share a row."""
+    rows, vector, index = array(dtype, 2), array(dtype, 1), types.intp
+    pair = (rows, rows, types.none, types.none)
+    literal = int(problem.rho) if problem.rho in (1.0, 2.0) else 0
+    space = (typeof(prepared(problem.space, True)), types.literal(literal) if literal else types.float64)
+    place = (kernels.SCRATCH, index, index, index)
+    return (
+        entry(long_chain.sums, (*pair, *place)),
+        entry(long_chain.slope_sums, (*pair, *space, *place)),
+        entry(long_chain.write_gradient, (*pair, *space, types.float64, *FLAGS["gradient"], vector, rows, *place)),
+    )
 
 
 def _inverse_masses(config: LaunchConfig, x: np.ndarray) -> np.ndarray:
@@ -137,7 +187,7 @@ def aligned_scratch(size: int) -> np.ndarray:
     return scratch
 
 
-def _config(problem: EMDProblem, kernel: str, dtype: np.dtype, classes: bool) -> LaunchConfig:
+def configuration(problem: EMDProblem, kernel: str, dtype: np.dtype, classes: bool) -> LaunchConfig:
     """Return the launch configuration for rows of float32 or float64, and a target of classes or rows.
 
     It is kept with the space, since making numba's types anew would take longer than a small call.
@@ -146,12 +196,12 @@ def _config(problem: EMDProblem, kernel: str, dtype: np.dtype, classes: bool) ->
     key = ("cpu", kernel, dtype.char, literal, problem.normalized, classes)
     config: LaunchConfig | None = problem.space.kept.get(key)
     if config is None:
-        config = problem.space.kept[key] = _make_config(problem, kernel, dtype, literal, classes)
+        config = problem.space.kept[key] = _makeconfiguration(problem, kernel, dtype, literal, classes)
     return config
 
 
-def _make_config(problem: EMDProblem, kernel: str, dtype: np.dtype, literal: int, classes: bool) -> LaunchConfig:
-    space = prepared(problem.space)
+def _makeconfiguration(problem: EMDProblem, kernel: str, dtype: np.dtype, literal: int, classes: bool) -> LaunchConfig:
+    space = prepared(problem.space, is_long(problem))
     rows, vector, factor = array(dtype, 2), array(dtype, 1), array(np.float64, 1)
     signature = (
         rows,
@@ -166,19 +216,28 @@ def _make_config(problem: EMDProblem, kernel: str, dtype: np.dtype, literal: int
         types.intp,
         types.intp,
     )
-    return LaunchConfig(
-        entry(getattr(kernels, kernel), signature),
-        entry(kernels.inverse_masses, (rows, factor, types.intp, types.intp)) if any(problem.normalized) else None,
-        space,
-        (2 if problem.logits else 1) * space.slots * WIDTH,
-    )
+    inverse_masses = None
+    if any(problem.normalized):
+        inverse_masses = entry(kernels.inverse_masses, (rows, factor, types.intp, types.intp))
+    if is_long(problem):
+        scratch = -(-problem.space.n // long_chain.PIECE) * long_chain.FIELDS
+        return LaunchConfig(entry(getattr(long_chain, kernel), signature), inverse_masses, space, scratch)
+    scratch = (2 if problem.logits else 1) * space.slots * WIDTH
+    return LaunchConfig(entry(getattr(kernels, kernel), signature), inverse_masses, space, scratch)
 
 
-def prepared(space: Any) -> Any:
-    """Return the layout of a space, which is kept with the space."""
-    if "cpu" not in space.kept:
-        space.kept["cpu"] = SPACES[space.kind].prepare(space.arrays, space.n)
-    return space.kept["cpu"]
+def is_long(problem: EMDProblem) -> bool:
+    """Whether lanes lie along the rows of a problem: n alone decides, so that a row's bits do not depend on others."""
+    return not problem.logits and problem.space.n >= LONG.get(problem.space.kind, sys.maxsize)
+
+
+def prepared(space: Any, long: bool) -> Any:
+    """Return the layout of a space for short rows or for long ones, which is kept with the space."""
+    key = "cpu, long" if long else "cpu"
+    if key not in space.kept:
+        module = long_chain if long else SPACES[space.kind]
+        space.kept[key] = module.prepare(space.arrays, space.n)
+    return space.kept[key]
 
 
 def match(

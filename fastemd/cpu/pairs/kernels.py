@@ -225,3 +225,18 @@ def nearest(
                 if own[k - 1] < limit:
                     limit = own[k - 1]
                     admitted = _admitted(limit, size, rho)
+
+
+@njit(nogil=True)
+def generalized(a, b, length, alpha, out, first, last):
+    """Write generalized UniFrac distances of rows first..last - 1 of a and the rows of b, shares below branches."""
+    for row in range(first, last):
+        for j in range(len(b)):
+            unshared = whole = 0.0
+            for e in range(len(length)):
+                both = a[row, e] + b[j, e]
+                if both > 0.0:
+                    weight = length[e] * both**alpha
+                    unshared += weight * abs(a[row, e] - b[j, e]) / both
+                    whole += weight
+            out[row, j] = unshared / whole if whole > 0.0 else 0.0

@@ -154,3 +154,16 @@ def nearest(
         kernel(a, block.rows, *arrays, block.size, rho, whole_shrink, offset, found, index, first, last)
 
     threads.share(work, len(a), 1, len(a) * len(block.rows))
+
+
+def generalized(a: np.ndarray, b: np.ndarray, length: np.ndarray, alpha: float) -> np.ndarray:
+    """Return generalized UniFrac distances of rows of shares, see the kernel."""
+    matrix, vector = array(np.float64, 2, "C"), array(np.float64, 1, "C")
+    kernel = entry(kernels.generalized, (matrix, matrix, vector, types.float64, matrix, *RANGE))
+    out = np.empty((len(a), len(b)))
+
+    def work(first: int, last: int) -> None:
+        kernel(a, b, length, alpha, out, first, last)
+
+    threads.share(work, len(a), 1, out.size * len(length) * threads.POWER)
+    return out

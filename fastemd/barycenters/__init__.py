@@ -1,0 +1,1 @@
+"""Barycentres: the histogram whose weighted distance to others is least."""

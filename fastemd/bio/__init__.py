@@ -1,0 +1,1 @@
+"""Phylogenies and tables of counts: UniFrac, and trees from Newick, scikit-bio and networkx."""

@@ -1,0 +1,1 @@
+"""Kernels of barycentres on trees, and what calls them."""

@@ -1,0 +1,1 @@
+"""Kernels of samples on a line or a circle, and what calls them."""
