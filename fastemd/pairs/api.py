@@ -19,8 +19,9 @@ from ..spaces.tree import Tree
 from . import store, validation
 from .columns import Columns
 from .tables import Table
-from .tiles import EMBEDDED, tile_rows, tiles_of, walk
+from .tiles import EMBEDDED, GRAIN, tile_rows, tiles_of, walk
 
+DIAGONAL = 6  # tiles along the diagonal of a symmetric matrix, at least
 PATIENCE = 2.0  # seconds after which a progress bar appears on a terminal
 
 
@@ -109,7 +110,8 @@ def pairwise(
     shape = (rows * (rows - 1) // 2,) if condensed else (rows, columns)
     target = store.output(out, shape, answer)
     way = tiles_of(tables, space, rho, mass, limit)
-    size = tile_rows(way, max(rows, columns), limit)
+    # Tiles on the diagonal are computed whole: of a symmetric matrix they are a small part.
+    size = tile_rows(way, max(-(-rows // DIAGONAL), 2 * GRAIN) if symmetric else max(rows, columns), limit)
     path = None if condensed else store.record_path(target)
     options = {"rho": rho, "mass": mass, "dtype": str(answer), "shape": shape, "symmetric": symmetric}
     record = store.Record(path, "" if path is None else store.digest(tables, space, options), size, target)
