@@ -1,11 +1,11 @@
-"""The command line: ``python -m benchmarks [core | variants | cuda | ptx | losses | sinkhorn | compare | tables]``."""
+"""The command line: ``python -m benchmarks [SUITE | tables]``, the suites being the keys of `SUITES`."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import losses, sinkhorn
+from . import losses, pairs, sinkhorn
 from .compare import suite as compare
 from .core import suite as core
 from .cuda import page as cuda_page
@@ -17,11 +17,17 @@ from .ptx import suite as ptx
 from .variants import suite as variants
 
 SUITES = {
-    "core": core, "variants": variants, "cuda": cuda, "ptx": ptx, "losses": losses, "sinkhorn": sinkhorn,
-    "compare": compare,
+    "core": core, "variants": variants, "cuda": cuda, "ptx": ptx, "losses": losses, "pairs": pairs,
+    "sinkhorn": sinkhorn, "compare": compare,
 }  # fmt: skip
 # Suites with pages for users, and the files that they are made from.
-FOR_USERS = {core: "core-*.json", losses: "losses-*.json", sinkhorn: sinkhorn.FILE, compare: compare.FILE}
+FOR_USERS = {
+    core: "core-*.json",
+    losses: "losses-*.json",
+    pairs: "pairs-*.json",
+    sinkhorn: sinkhorn.FILE,
+    compare: compare.FILE,
+}
 # Tables for contributors only, which lie beside the results.
 FOR_CONTRIBUTORS = {
     "variants.md": (variants.write_page, "variants-*.json"),

@@ -116,7 +116,7 @@ def _by_sparse(x: Any, name: str) -> np.ndarray | None:
         return None
     raise TypeError(
         f"{name} is a sparse array (scipy.sparse.{type(x).__name__}), which is not taken here. Needed: a dense "
-        f"array; try {name}.toarray()."
+        f"array; try {name}.toarray(). emd, pairwise, embed and nearest take sparse ones."
     )
 
 

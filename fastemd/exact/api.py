@@ -16,6 +16,7 @@ from .call import NO_OUTPUT, answer, check_rows, histogram_problem, output, solv
 from .fast_path import EQUAL, FIRST, RAISE
 from .logits import emd_with_logits
 from .plans import plan
+from .sparse import is_sparse, sparse_emd
 from .validation import WRT, output_pair
 
 Array = np.ndarray[Any, Any]
@@ -87,7 +88,9 @@ def emd(
 
     Notes
     -----
-    Time O(n) a row on chains and rings, O(nodes) on trees; memory O(threads * n). A row's answer has the same bits
+    Time O(n) a row on chains and rings, O(nodes) on trees; memory O(threads * n). Rows may be sparse, in scipy's arrays
+    and matrices of shape (rows, n), or one of the two arrays; a pair then takes its nonzeros, on a tree each times its
+    depth, and nothing is made dense. A row's answer has the same bits
     whatever rows stand beside it and however many threads work. On a device, ``check=False`` waits for nothing (but for
     arrays by DLPack, jax's among them, whose lender cannot see that they are in use), ``check=True`` for the values.
 
@@ -110,6 +113,8 @@ def emd(
         found = fast_path.solve("value", a, b, space, rho, None, check)
         if found is not None:
             return found[0]
+    if (hasattr(a, "nnz") or hasattr(b, "nnz")) and (is_sparse(a) or is_sparse(b)):  # few arrays have the attribute
+        return sparse_emd(a, b, space, rho, mass, empty, check)
     return solve(histogram_problem(a, b, space, rho, mass, empty), "value", NO_OUTPUT, check)[0]
 
 
