@@ -20,7 +20,7 @@ myst_enable_extensions = ["amsmath", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
-autodoc_mock_imports = ["jax", "torch"]  # the pages of the adapters need neither
+autodoc_mock_imports = ["dask", "distributed", "jax", "sklearn", "torch"]  # the pages of the adapters need none of them
 autodoc_typehints = "none"  # numpydoc's Parameters sections say more
 numpydoc_show_class_members = False  # the class pages list their own members
 numpydoc_xref_param_type = False
