@@ -22,6 +22,7 @@ from fastemd.cpu.exact import chain, kernels, launch, ring, sweeps, tree
 from fastemd.cpu.simd.blocks import load_block
 from fastemd.cpu.simd.lanes import INLINE, WIDTH, any_lane, lanes, load, no_lane, select, store
 from fastemd.cpu.simd.rows import rows, store_columns, store_lanes
+from fastemd.exact.fast_path import Prepared
 from fastemd.formulas.edge import cost, slope
 
 from .rows import Narrow, NotPrefetched, prefetching_next_rows
@@ -81,6 +82,9 @@ class Variant:
         layout = self._layout(**prepared)
         kernel = self._kernel.compile(_signature(layout, call))
         copy.kept[key] = config._replace(kernel=kernel, space=layout, scratch=layout.slots * WIDTH)
+        for usual, found in copy.kept.items():
+            if isinstance(found, Prepared):
+                copy.kept[usual] = found._replace(kernel=kernel, layout=layout, scratch_size=layout.slots * WIDTH)
         return copy
 
 

