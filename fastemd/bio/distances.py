@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from ..arrays import bad_rows
 from ..arrays.inputs import one_of
+from ..pairs import matrix, store
 from ..pairs.tables import Table, table_of
-from ..pairs.tiles import tile_rows, walk
 from ..pairs.validation import memory_limit as checked_limit
 from ..spaces.chain import Chain
 from ..spaces.phylogenies import parts_of
@@ -29,7 +30,9 @@ def unifrac(
     taxa: Any = None,
     condensed: bool = False,
     default_length: float | None = None,
+    out: Any = None,
     memory_limit: int | None = None,
+    progress: bool | None = None,
 ) -> Any:
     """UniFrac distances between all samples of a table.
 
@@ -57,13 +60,18 @@ def unifrac(
         True: the upper triangle, as scipy's ``squareform`` has it.
     default_length : float, optional
         Length of branches that have none; by default they are an error.
+    out : ndarray, numpy.memmap or zarr array of float64, optional
+        Receives the distances, tile by tile; a run that is interrupted is resumed, as by `fastemd.pairwise`.
     memory_limit : int, optional
         Bytes of scratch at most; 2**30 by default.
+    progress : bool, optional
+        As of `fastemd.pairwise`.
 
     Returns
     -------
     ndarray of float64, shape (samples, samples), or DataFrame
-        A DataFrame with the samples' names, where the table has them; ``skbio.DistanceMatrix(found, ids=found.index)``
+        `out`, if it was given. A DataFrame with the samples' names, where the table has them;
+        ``skbio.DistanceMatrix(found, ids=found.index)``
         makes scikit-bio's object of it.
 
     Raises
@@ -104,23 +112,18 @@ def unifrac(
     space = tree if isinstance(tree, Tree) else Tree(*parts_of(tree, default_length))
     rows = _rows(counts.rows, places(space, counts.taxa), space, counts.samples)
     way = ways(rows, space, method, alpha, limit)
-    size = tile_rows(way, len(rows), limit)
     count = len(rows)
-    out = np.zeros((count, count))
-    for _, i, j in walk(count, count, size, True):
-        tile = way.tile(i, j)
-        if i == j:
-            tile = np.triu(tile, 1)
-            tile = tile + tile.T
-        out[i, j] = tile
-        out[j, i] = tile.T
-    if condensed:
-        return out[np.triu_indices(count, 1)]
+    target = store.output(out, matrix.shape_of(count, count, condensed), np.dtype(np.float64))
+    options = {"method": method, "alpha": alpha, "shape": (count, count)}
+    key = functools.partial(store.digest, [rows], space, options)
+    matrix.fill(target, way, count, count, True, condensed, limit, key, progress)
+    if out is not None or condensed:
+        return target
     if counts.samples is None:
-        return out
+        return target
     import pandas
 
-    return pandas.DataFrame(out, index=counts.samples, columns=counts.samples)
+    return pandas.DataFrame(target, index=counts.samples, columns=counts.samples)
 
 
 def _alpha(alpha: float | None, method: str) -> float:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import time
-from collections.abc import Iterable, Iterator
+import functools
 from typing import Any
 
 import numpy as np
@@ -16,13 +13,10 @@ from ..arrays.frames import PACKAGES, pairs_frame
 from ..arrays.host import package_of
 from ..spaces.base import Space
 from ..spaces.tree import Tree
-from . import store, validation
+from . import matrix, store, validation
 from .columns import Columns
 from .tables import Table
-from .tiles import EMBEDDED, GRAIN, tile_rows, tiles_of, walk
-
-DIAGONAL = 6  # tiles along the diagonal of a symmetric matrix, at least
-PATIENCE = 2.0  # seconds after which a progress bar appears on a terminal
+from .tiles import EMBEDDED, tiles_of
 
 
 def pairwise(
@@ -108,32 +102,12 @@ def pairwise(
     if condensed and not symmetric:
         raise ValueError("condensed is True, and there is a B. Needed: B=None, whose matrix is symmetric.")
     rows, columns = len(tables[0]), len(tables[-1])
-    shape = (rows * (rows - 1) // 2,) if condensed else (rows, columns)
+    shape = matrix.shape_of(rows, columns, condensed)
     target = store.output(out, shape, answer)
     way = tiles_of(tables, space, rho, mass, limit)
-    # Tiles on the diagonal are computed whole: of a symmetric matrix they are a small part.
-    size = tile_rows(way, max(-(-rows // DIAGONAL), 2 * GRAIN) if symmetric else max(rows, columns), limit)
-    path = None if condensed else store.record_path(target)
     options = {"rho": rho, "mass": mass, "dtype": str(answer), "shape": shape, "symmetric": symmetric}
-    record = store.Record(path, "" if path is None else store.digest(tables, space, options), size, target)
-    parts = list(walk(rows, columns, record.size, symmetric))
-    for number, i, j in _watched(parts, progress):
-        if record.has(number, i, j):
-            continue
-        tile = way.tile(i, j)
-        if symmetric and i == j:
-            tile = np.triu(tile, 1)
-            tile = tile + tile.T
-        with np.errstate(over="ignore", under="ignore"):
-            tile = tile.astype(answer)
-        if condensed:
-            _write_condensed(target, tile, i, j, rows)
-            continue
-        target[i, j] = tile
-        if symmetric and i != j:
-            target[j, i] = tile.T
-        record.add(number, tile)
-    record.save(True)
+    key = functools.partial(store.digest, tables, space, options)
+    matrix.fill(target, way, rows, columns, symmetric, condensed, limit, key, progress)
     if out is not None:
         return out
     other = A if B is None else B
@@ -141,53 +115,6 @@ def pairwise(
         return pairs_frame(target, A, other)
     caller = None if isinstance(A, np.ndarray) else caller_of(tables[0].rows, A, other)
     return target if caller is None else caller(target, -1)
-
-
-def _write_condensed(out: np.ndarray, tile: np.ndarray, i: slice, j: slice, rows: int) -> None:
-    """Write what a tile has above the diagonal."""
-    for k, row in enumerate(range(i.start, i.stop)):
-        first = max(j.start, row + 1)
-        if first < j.stop:
-            start = rows * row - row * (row + 1) // 2 + first - row - 1
-            out[start : start + j.stop - first] = tile[k, first - j.start :]
-
-
-def _watched(parts: list[Any], progress: bool | None) -> Iterable[Any]:
-    """Return the tiles to go through, with a progress bar where that is wanted."""
-    if progress is False or (progress is None and not sys.stderr.isatty()):
-        return parts
-    return _with_bar(parts, 0.0 if progress else PATIENCE)
-
-
-def _with_bar(parts: list[Any], patience: float) -> Iterator[Any]:
-    """Yield the tiles; show a progress bar once that has taken some time."""
-    begin = time.monotonic()
-    with contextlib.ExitStack() as stack:
-        bar: Any = None
-        for number, part in enumerate(parts):
-            if bar is None and time.monotonic() - begin >= patience:
-                bar = _bar(stack, patience == 0.0)
-                task = bar.add_task("pairs", total=len(parts)) if bar else None
-            if bar:
-                bar.update(task, completed=number)
-            yield part
-        if bar:
-            bar.update(task, completed=len(parts))
-
-
-def _bar(stack: contextlib.ExitStack, wanted: bool) -> Any:
-    """Return a progress bar of rich on stderr, or False where rich is missing and was not asked for."""
-    try:
-        from rich.console import Console
-        from rich.progress import Progress
-    except ImportError:
-        if wanted:
-            raise ImportError(
-                "progress=True needs the package rich, which is not installed. Needed: pip install 'fastemd[cli]', or "
-                "progress=False."
-            ) from None
-        return False
-    return stack.enter_context(Progress(console=Console(stderr=True)))
 
 
 def embed(A: ArrayLike, space: Space, *, rho: float = 1, mass: str = "equal") -> Any:
