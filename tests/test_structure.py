@@ -26,7 +26,7 @@ FLOORS = [
     {"spaces"},
     {"problems", "reference"},
     {"cpu", "cuda"},
-    {"exact", "entropic"},
+    {"exact", "entropic", "environment"},
     {"torch", "jax", "pairs", "barycenters", "points"},
     {"bio", "sklearn"},
     {"dask"},

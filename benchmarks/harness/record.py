@@ -10,7 +10,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from fastemd.cli import machine, versions_of
+from fastemd.environment import machine, versions_of
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks/results"

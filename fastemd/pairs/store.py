@@ -78,9 +78,7 @@ class Record:
         self.path, self.key, self.size, self.out = path, key, size, out
         self.sums: dict[int, int] = {}
         self.waiting = 0
-        if path is None:
-            return
-        if path.exists():
+        if path is not None and path.exists():
             self._load(path)
         else:
             _reserve(out)

@@ -1,12 +1,10 @@
-"""The command line: `fastemd info`."""
+"""What fastemd runs with here: versions, processor, threads and folders."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 
 PACKAGES = ("fastemd", "numpy", "numba", "scipy")
@@ -19,43 +17,17 @@ ARRAY_LIBRARIES = {
 }
 
 
-def app(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        Those of this process by default.
-
-    Returns
-    -------
-    int
-        The exit status of the process.
-    """
-    parser = argparse.ArgumentParser(
-        prog="fastemd", description="Earth Mover's Distance on chains, rings and trees, at the speed of memory."
-    )
-    commands = parser.add_subparsers(required=True, metavar="command")
-    info = commands.add_parser("info", help="say which versions, threads and folders are in use")
-    info.set_defaults(run=_info)
-    options = parser.parse_args(arguments)
-    status: int = options.run(options)
-    return status
-
-
-def _info(options: argparse.Namespace) -> int:
+def facts() -> dict[str, str | int]:
+    """Return which versions, threads and folders are in use, and whether CUDA is."""
     from .cuda import is_available
 
     found = versions_of({name: (name,) for name in PACKAGES}) | versions_of(ARRAY_LIBRARIES)
-    facts: dict[str, str | int] = {"python": platform.python_version()}
-    facts |= {name: version or "not installed" for name, version in found.items()}
-    facts |= {**machine(), "kernels kept in": kernel_folder()}
+    told: dict[str, str | int] = {"python": platform.python_version()}
+    told |= {name: version or "not installed" for name, version in found.items()}
+    told |= {**machine(), "kernels kept in": kernel_folder()}
     cuda = is_available()
-    facts["cuda"] = f"available: {cuda.reason}" if cuda else f"not available: {cuda.reason}"
-    width = max(map(len, facts))
-    for name, fact in facts.items():
-        print(f"{name:{width}}  {fact}")
-    return 0
+    told["cuda"] = f"available: {cuda.reason}" if cuda else f"not available: {cuda.reason}"
+    return told
 
 
 def versions_of(names: Mapping[str, Iterable[str]]) -> dict[str, str | None]:
@@ -101,7 +73,3 @@ def _processor() -> str:
     except OSError:
         names = []
     return names[0] if names else platform.processor() or "unknown"
-
-
-if __name__ == "__main__":
-    sys.exit(app())
