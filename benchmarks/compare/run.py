@@ -1,4 +1,4 @@
-"""A whole run: all cases, then all sizes; tables as they come, pictures and CSV beside them."""
+"""A whole run: all cases, all sizes, all pairs of nouns; tables as they come, pictures and CSV beside them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from fastemd import threads
 
-from . import curves, measure, packages, pictures, report, sizes
+from . import curves, measure, neighbours, packages, pictures, report, sizes
 from .cases import CASES
 from .contenders import Effort
 from .formulas import THREADS
@@ -17,7 +17,7 @@ from .solvers import SOLVERS
 
 def steps(names: Sequence[str]) -> int:
     """Return the largest number of steps that `run` may have."""
-    return 1 + len(names) * (len(SOLVERS) + 1) + max(len(measure.FULL.sizes), len(measure.QUICK.sizes))
+    return 2 + len(names) * (len(SOLVERS) + 1) + max(len(measure.FULL.sizes), len(measure.QUICK.sizes))
 
 
 def run(
@@ -73,6 +73,13 @@ def run(
     finally:
         threads.set_num_threads(before)
     figures = report.figures(head, comparisons, chains, imported)
+    if "nouns" in names:
+        progress("all pairs of nouns")
+        found = neighbours.compute(quick)
+        show(neighbours.lines(found))
+        figures["neighbours"] = neighbours.figures(found)
+        if out is not None:
+            neighbours.draw(found, out / "neighbours.png")
     lacking = report.missing(result for comparison in comparisons for result in comparison.results)
     if lacking:
         show("\n".join(["Not installed, so not compared:", *(f"  {line}" for line in lacking)]))

@@ -36,7 +36,7 @@ def test_a_comparison_prints_tables_and_writes_pictures_and_figures(tiny, tmp_pa
     assert printed.count("pip install no_such_module") == 1
     assert max(map(len, printed.splitlines())) <= 140
 
-    made = {"grey.png", "hue.png", "nouns.png", "time_against_n.png", "time_against_error.png"}
+    made = {"grey.png", "hue.png", "nouns.png", "neighbours.png", "time_against_n.png", "time_against_error.png"}
     assert {file.name for file in (tmp_path / "demo").iterdir()} == made | {"figures.json", "figures.csv"}
     for name in made:
         assert (tmp_path / "demo" / name).read_bytes().startswith(b"\x89PNG")
@@ -44,6 +44,8 @@ def test_a_comparison_prints_tables_and_writes_pictures_and_figures(tiny, tmp_pa
     assert {"date", "device", "versions", "commit", "seed", "quick", "threads", "import_seconds"} < set(figures)
     assert [case["name"] for case in figures["cases"]] == list(cases.CASES)
     assert [case["bins"] for case in figures["sizes"]] == [3, 5]
+    assert figures["neighbours"]["pairs"] == 2000 * 1999 // 2
+    assert "Nearest nouns: 2,000 rows" in printed
     for case in (*figures["cases"], *figures["sizes"]):
         timed = [result for result in case["results"] if result["status"] == "timed"]
         assert all(result["seconds_per_pair"] > 0 for result in timed)
