@@ -16,6 +16,7 @@ from typing import Any
 WINDOW = 3  # iterations of the shortest window; LONGER / (2 - omega) are added
 LONGER = 1.0
 AGREED = 0.4  # largest difference of two speeds that agree, relative to 1 - mu
+FLAT = 1e-9  # a speed that is less than this below 1 is that of an error that does not fall: rounding decides the rest
 WORSE = 20.0
 BOLDER = 1.5
 LARGEST_OMEGA = 1.99
@@ -56,11 +57,11 @@ def adapt(
     if start + window > count and not harm:
         return omega, start, window, start_error, speed, error_limit, largest_omega
     mu = (error / start_error) ** (1.0 / window)
-    harm = harm or (mu >= 1.0 and omega > 1.0 and 1.0 <= speed < math.inf)
+    harm = harm or (1.0 - mu <= FLAT and omega > 1.0 and 1.0 - speed <= FLAT and speed < math.inf)
     best = omega
     if harm:
         best, largest_omega = 1.0, 1.0 + 0.5 * (omega - 1.0)
-    elif abs(mu - speed) < AGREED * (1.0 - mu) and omega - 1.0 < mu < 1.0:
+    elif abs(mu - speed) < AGREED * (1.0 - mu) and omega - 1.0 < mu and 1.0 - mu > FLAT:
         eta = min((mu + omega - 1.0) ** 2 / (mu * omega * omega), 1.0)
         best = min(2.0 / (1.0 + math.sqrt(1.0 - eta)), largest_omega)
         largest_omega = min(LARGEST_OMEGA, 1.0 + BOLDER * (largest_omega - 1.0))

@@ -34,3 +34,14 @@ def test_one_row_is_over_relaxed_as_it_is_among_many(noise):
     alone = np.array([list(of_one_row(column)) for column in errors.T]).T
     np.testing.assert_allclose(alone, together, rtol=1e-12, atol=0)
     assert len(np.unique(together)) > 20
+
+
+@pytest.mark.parametrize("begin", [1.0, 0.9])
+def test_errors_that_stay_flat_are_not_over_relaxed_whichever_way_rounding_turns_them(begin):
+    rng = np.random.default_rng(2)
+    falling = np.cumprod(np.full((30, 100), begin), axis=0)
+    flat = falling[-1] * (1.0 + rng.uniform(-1e-14, 1e-14, size=(90, 100)))
+    errors = np.concatenate([falling, flat])
+    for omega in (np.array(list(of_many_rows(errors))), np.array([list(of_one_row(column)) for column in errors.T]).T):
+        np.testing.assert_array_equal(omega, omega[:, :1] + np.zeros_like(omega))
+        np.testing.assert_array_equal(omega[-1], 1.0)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import threads
-from ...formulas.over_relaxation import AGREED, BOLDER, FIRST_WINDOW, LARGEST_OMEGA, LONGER, WINDOW, WORSE
+from ...formulas.over_relaxation import AGREED, BOLDER, FIRST_WINDOW, FLAT, LARGEST_OMEGA, LONGER, WINDOW, WORSE
 from ..simd.lanes import WIDTH
 from . import operators
 
@@ -153,9 +153,10 @@ class OverRelaxation:
         last, harm = omega[now], harmed[now]
         with np.errstate(invalid="ignore", divide="ignore"):
             mu = (error[now] / self.before[now]) ** (1.0 / self.window[now])
-            harm |= (mu >= 1.0) & (last > 1.0) & (self.speed[now] >= 1.0) & (self.speed[now] < np.inf)
+            flat = (1.0 - mu <= FLAT) & (1.0 - self.speed[now] <= FLAT) & (self.speed[now] < np.inf)
+            harm |= flat & (last > 1.0)
             eta = np.minimum((mu + last - 1.0) ** 2 / (mu * last**2), 1.0)
-        agreed = (abs(mu - self.speed[now]) < AGREED * (1.0 - mu)) & (mu > last - 1.0) & (mu < 1.0)
+        agreed = (abs(mu - self.speed[now]) < AGREED * (1.0 - mu)) & (mu > last - 1.0) & (1.0 - mu > FLAT)
         best = np.where(agreed, np.minimum(2.0 / (1.0 + np.sqrt(1.0 - eta)), self.most[now]), last)
         self.most[now] = np.where(
             agreed, np.minimum(LARGEST_OMEGA, 1.0 + BOLDER * (self.most[now] - 1.0)), self.most[now]
