@@ -31,6 +31,13 @@ def to_jax(array: Any, _: int) -> Any:
     return sys.modules["jax"].numpy.asarray(array)
 
 
+def to_cupy(array: Any, _: int) -> Any:
+    """Return a cupy array on cupy's current device; rows that answer sparse ones stay sparse."""
+    if hasattr(array, "nnz"):
+        return sys.modules["cupyx"].scipy.sparse.csr_matrix(array)
+    return sys.modules["cupy"].asarray(array)
+
+
 def to_namespace(namespace: Any, array: Any, _: int) -> Any:
     """Return an array of a library that follows the array API standard."""
     return namespace.from_dlpack(np.asarray(array))
@@ -72,4 +79,4 @@ def _caller(x: Any, a: Any, b: Any, space: Any) -> Caller | None:
     return None
 
 
-_CALLERS: dict[str, Caller] = {"torch": to_torch, "jax": to_jax, "jaxlib": to_jax}
+_CALLERS: dict[str, Caller] = {"cupyx": to_cupy, "torch": to_torch, "jax": to_jax, "jaxlib": to_jax}

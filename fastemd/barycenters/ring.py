@@ -57,10 +57,14 @@ def _rounding(mass: float, terms: int) -> float:
 
 
 def _prefix_medians(table: np.ndarray, price: np.ndarray) -> np.ndarray:
-    """Return the lower weighted median of each column."""
+    """Return the lower weighted median of each column.
+
+    Prices that add up to half of all but for rounding are half in every column, so that medians of rising columns rise.
+    """
     order = table.argsort(axis=0)
     cumulative = np.cumsum(np.take_along_axis(price, order, axis=0), axis=0)
-    middle = (cumulative < cumulative[-1] / 2).sum(axis=0)
+    half = cumulative[-1] * (0.5 - len(table) * np.finfo(float).eps)
+    middle = (cumulative < half).sum(axis=0)
     return np.take_along_axis(np.take_along_axis(table, order, axis=0), middle[None], axis=0)[0]
 
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..arrays.inputs import one_of
 from ..arrays.inputs import output as checked_output
+from ..arrays.sparse import is_sparse
 from ..formulas.gradient import CENTRED, EXPECTED, POTENTIAL, UNCENTRED, WRT_A, WRT_B
 from ..spaces.base import Space
 from . import fast_path
@@ -16,7 +17,7 @@ from .call import NO_OUTPUT, answer, check_rows, histogram_problem, output, solv
 from .fast_path import EQUAL, FIRST, RAISE
 from .logits import emd_with_logits
 from .plans import plan
-from .sparse import is_sparse, sparse_emd
+from .sparse import sparse_emd
 from .validation import WRT, output_pair
 
 Array = np.ndarray[Any, Any]

@@ -9,16 +9,13 @@ import numpy as np
 
 from ..arrays import inputs
 from ..arrays.bad_rows import ELSE, check_mass, raise_unexplained
+from ..arrays.callers import caller_of
 from ..arrays.device import DeviceArray
 from ..arrays.placement import host_memory_error
+from ..arrays.sparse import is_sparse, to_scipy
 from ..formulas.mass import SMALLEST_MASS
 from ..spaces.base import Space
 from . import bad_rows, validation
-
-
-def is_sparse(x: Any) -> bool:
-    """Whether `x` is a sparse array or matrix of scipy."""
-    return type(x).__module__.partition(".")[0] == "scipy" and hasattr(x, "nnz")
 
 
 def sparse_emd(a: Any, b: Any, space: Any, rho: Any, mass: Any, empty: Any, check: bool) -> Any:
@@ -49,7 +46,9 @@ def sparse_emd(a: Any, b: Any, space: Any, rho: Any, mass: Any, empty: Any, chec
     unexplained = np.isnan(found) & ~(none & (empty == "nan"))
     if check and unexplained.any():
         raise_unexplained(np.where(unexplained, np.nan, 0.0))
-    return found if any(len(np.shape(each)) > 1 for each in (a, b)) else found[0]
+    found = found if any(len(np.shape(each)) > 1 for each in (a, b)) else found[0]
+    caller = caller_of(found, a, b)
+    return found if caller is None else caller(found, -1)
 
 
 def _rows(x: Any, name: str, space: Space) -> tuple[Any, Any]:
@@ -57,6 +56,7 @@ def _rows(x: Any, name: str, space: Space) -> tuple[Any, Any]:
     from scipy.sparse import csr_array
 
     if is_sparse(x):
+        x = to_scipy(x)
         if x.shape[-1] != space.n or x.ndim > 2:
             raise ValueError(
                 f"{name} is a sparse array of shape {x.shape}. Needed: (rows, {space.n}), as many columns as "
@@ -151,6 +151,3 @@ def _arrays(space: Any) -> tuple[np.ndarray, ...]:
     if space.kind == "ring":
         return (np.array([0.0, *map(float, np.cumsum(space.lengths))]),)
     return (np.array(space.positions - space.positions[0], np.float64),)
-
-
-__all__ = ["is_sparse", "sparse_emd"]

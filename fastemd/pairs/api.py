@@ -13,8 +13,8 @@ from ..arrays.frames import PACKAGES, pairs_frame
 from ..arrays.host import package_of
 from ..spaces.base import Space
 from ..spaces.tree import Tree
-from . import matrix, store, validation
-from .columns import Columns
+from . import device, matrix, store, validation
+from .columns import Columns, subtree_ranges
 from .tables import Table
 from .tiles import EMBEDDED, tiles_of
 
@@ -40,15 +40,15 @@ def pairwise(
 
     Parameters
     ----------
-    A, B : array_like or scipy.sparse array or matrix, shapes (rows, n)
-        Histograms, a row each, as for `fastemd.emd`, in host memory. B=None: all pairs of rows of A, of which half are
-        computed.
+    A, B : array_like, or sparse array or matrix of scipy or cupyx, shapes (rows, n)
+        Histograms, a row each, as for `fastemd.emd`; on a CUDA device dense ones, all on the same. Sparse rows of cupyx
+        are compared in host memory. B=None: all pairs of rows of A, of which half are computed.
     space : Chain, Ring or Tree
     rho : float, optional
         Exponent of the flow, at least 1.
     mass : {"equal", "normalize", "root"}, optional
         As for `fastemd.emd`; with "equal" all rows have the same mass.
-    out : ndarray, numpy.memmap or zarr array, optional
+    out : ndarray, numpy.memmap, zarr array or array on the device of A, optional
         Receives the distances, tile by tile. A run that writes to a file and is interrupted is resumed by the same call
         on the file opened with mode "r+": what has been written is kept in a record beside it, FILE.fastemd.json.
     condensed : bool, optional
@@ -63,7 +63,8 @@ def pairwise(
     Returns
     -------
     ndarray, shape (rows of A, rows of B); (rows * (rows - 1) / 2,) if condensed
-        `out`, if it was given; else of the kind of A. With B=None it is symmetric, bit for bit, and 0 on the diagonal.
+        `out`, if it was given; else of the kind of A, on its device. With B=None it is symmetric, bit for bit, and 0 on
+        the diagonal.
 
     Raises
     ------
@@ -103,11 +104,13 @@ def pairwise(
         raise ValueError("condensed is True, and there is a B. Needed: B=None, whose matrix is symmetric.")
     rows, columns = len(tables[0]), len(tables[-1])
     shape = matrix.shape_of(rows, columns, condensed)
+    options = {"rho": rho, "mass": mass, "dtype": str(answer), "shape": shape, "symmetric": symmetric}
+    key = functools.partial(store.digest, space=space, options=options)
+    if isinstance(tables[0], device.DeviceTable):
+        return device.pairwise(tables, space, rho, mass, out, condensed, answer, limit, progress, key)
     target = store.output(out, shape, answer)
     way = tiles_of(tables, space, rho, mass, limit)
-    options = {"rho": rho, "mass": mass, "dtype": str(answer), "shape": shape, "symmetric": symmetric}
-    key = functools.partial(store.digest, tables, space, options)
-    matrix.fill(target, way, rows, columns, symmetric, condensed, limit, key, progress)
+    matrix.fill(target, way, rows, columns, symmetric, condensed, limit, functools.partial(key, tables), progress)
     if out is not None:
         return out
     other = A if B is None else B
@@ -168,14 +171,17 @@ def embed(A: ArrayLike, space: Space, *, rho: float = 1, mass: str = "equal") ->
             "and fastemd.nearest work on a Ring."
         )
     weight = space.lengths ** (1.0 / rho)
+    caller = None if isinstance(A, np.ndarray) else caller_of(table.rows, A, A)
+    if isinstance(table, device.DeviceTable):
+        return device.embed(table, space, weight)
     if table.sparse:
-        return _sparse_embedding(table, space, weight)
+        found = _sparse_embedding(table, space, weight)
+        return found if caller is None else caller(found, -1)
     from ..exact.api import flow
 
     rows = np.asarray(table.dense(0, len(table)), table.dtype)
     flows = flow(rows, np.zeros((1, space.n), table.dtype), space, mass="root")
     np.multiply(flows, weight, out=flows, casting="same_kind")
-    caller = None if isinstance(A, np.ndarray) else caller_of(table.rows, A, A)
     return flows if caller is None else caller(flows, -1)
 
 
@@ -190,7 +196,7 @@ def _sparse_embedding(table: Table, space: Space, weight: np.ndarray) -> Any:
             blocks.append(csr_array(np.cumsum(rows, axis=1)[:, :-1] * weight))
         empty = csr_array((0, space.m))
         return csr_array(vstack(blocks) if blocks else empty).astype(table.dtype)
-    first, beyond = _ranges(space)
+    first, beyond = subtree_ranges(space)
     edges = np.flatnonzero(beyond > first)
     order = np.argsort(space.arrays.place, kind="stable")
     columns = Columns(order, first[edges], beyond[edges], weight[edges])
@@ -198,15 +204,6 @@ def _sparse_embedding(table: Table, space: Space, weight: np.ndarray) -> Any:
     found = csr_array((flows.data, (flows.row, edges[flows.col])), shape=(len(table), space.m))
     found.sort_indices()
     return found.astype(table.dtype)
-
-
-def _ranges(tree: Tree) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ranges of bins below each edge, in depth-first order; empty at the root and where there is none."""
-    _, first, beyond = tree.subtrees
-    before = np.zeros(tree.n_nodes + 1, np.intp)
-    np.add.at(before, tree.arrays.place + 1, 1)
-    before = np.cumsum(before)
-    return before[first], np.where(beyond > 0, before[beyond], before[first])
 
 
 def nearest(
@@ -265,6 +262,8 @@ def nearest(
     tables, space, rho, mass = validation.tables_of(A, B, space, rho, mass)
     number = validation.count(k, len(tables[1]))
     limit = validation.memory_limit(memory_limit)
+    if isinstance(tables[0], device.DeviceTable):
+        return device.search(tables, space, rho, mass, number, limit)
     distances, indices = search(tables, space, rho, mass, number, limit)
     with np.errstate(over="ignore", under="ignore"):
         distances = distances.astype(validation.answer_dtype(None, tables))

@@ -75,3 +75,12 @@ def columns_of(space: Space, touched: np.ndarray, equal: bool) -> Columns:
     size = len(order) + 1
     keys, column = np.unique(first[differs] * size + beyond[differs], return_inverse=True)
     return Columns(order, keys // size, keys % size, np.bincount(column, length[differs], len(keys)))
+
+
+def subtree_ranges(tree: Tree) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ranges of bins below each edge, in depth-first order; empty at the root and where there is none."""
+    _, first, beyond = tree.subtrees
+    before = np.zeros(tree.n_nodes + 1, np.intp)
+    np.add.at(before, tree.arrays.place + 1, 1)
+    before = np.cumsum(before)
+    return before[first], np.where(beyond > 0, before[beyond], before[first])

@@ -22,6 +22,11 @@ def shape_of(rows: int, columns: int, condensed: bool) -> tuple[int, ...]:
     return (rows * (rows - 1) // 2,) if condensed else (rows, columns)
 
 
+def size_of(way: Any, rows: int, columns: int, symmetric: bool, limit: int) -> int:
+    """Return the rows of a tile. Those on the diagonal are computed whole: of a symmetric matrix a small part."""
+    return tile_rows(way, max(-(-rows // DIAGONAL), 2 * GRAIN) if symmetric else max(rows, columns), limit)
+
+
 def fill(
     target: Any,
     way: Any,
@@ -50,11 +55,10 @@ def fill(
     progress : bool or None
         As of `fastemd.pairwise`.
     """
-    # Tiles on the diagonal are computed whole: of a symmetric matrix they are a small part.
-    size = tile_rows(way, max(-(-rows // DIAGONAL), 2 * GRAIN) if symmetric else max(rows, columns), limit)
+    size = size_of(way, rows, columns, symmetric, limit)
     path = None if condensed else store.record_path(target)
     record = store.Record(path, "" if path is None else digest(), size, target)
-    for number, i, j in _watched(list(walk(rows, columns, record.size, symmetric)), progress):
+    for number, i, j in watched(list(walk(rows, columns, record.size, symmetric)), progress):
         if record.has(number, i, j):
             continue
         tile = way.tile(i, j)
@@ -82,7 +86,7 @@ def _write_condensed(out: np.ndarray, tile: np.ndarray, i: slice, j: slice, rows
             out[start : start + j.stop - first] = tile[k, first - j.start :]
 
 
-def _watched(parts: list[Any], progress: bool | None) -> Iterable[Any]:
+def watched(parts: list[Any], progress: bool | None) -> Iterable[Any]:
     """Return the tiles to go through, with a progress bar where that is wanted."""
     if progress is False or (progress is None and not sys.stderr.isatty()):
         return parts

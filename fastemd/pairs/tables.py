@@ -8,6 +8,7 @@ import numpy as np
 
 from ..arrays import bad_rows, inputs, placement
 from ..arrays.device import DeviceArray
+from ..arrays.sparse import is_sparse, to_scipy
 from ..spaces.base import Space
 from .columns import Columns
 
@@ -47,6 +48,10 @@ class Table:
         rows = rows.toarray() if self.sparse else rows
         return rows if self.scale is None else rows * self.scale[first:last, None]
 
+    def sample(self, count: int) -> np.ndarray:
+        """Return the first rows as they are compared, at most so many."""
+        return self.dense(0, min(count, len(self)))
+
     def flows(self, columns: Columns, weight: np.ndarray, first: int, last: int) -> Any:
         """Return the flows of rows first..last - 1 times the weights of the columns, as a float64 csr array."""
         from scipy.sparse import csr_array
@@ -63,26 +68,25 @@ class Table:
         return flows
 
 
-def is_sparse(x: Any) -> bool:
-    """Whether `x` is a sparse array or matrix of scipy."""
-    return type(x).__module__.partition(".")[0] == "scipy" and hasattr(x, "nnz")
-
-
 def table_of(x: Any, name: str, space: Space) -> Table:
     """Return a table of `x`; its rows are checked, masses aside."""
     if is_sparse(x):
-        return _sparse_table(x, name, space)
+        return _sparse_table(to_scipy(x), name, space)
     rows = inputs.histograms(x, name, space)
     if isinstance(rows, DeviceArray):
-        raise placement.host_memory_error(rows, name, "all pairs are computed there")
+        raise placement.host_memory_error(rows, name, "this table is read there")
     rows = bad_rows.readable(rows)
-    if rows.ndim != 2:
-        raise ValueError(
-            f"{name} has shape {rows.shape}. Needed: (rows, {space.n}), a histogram a row; try "
-            f"numpy.reshape({name}, (-1, {space.n}))."
-        )
+    check_rows_axis(rows, name, space)
     bad_rows.check_rows(rows, name)
     return Table(rows, name, inputs.answer_dtype(rows.dtype))
+
+
+def check_rows_axis(rows: Any, name: str, space: Space) -> None:
+    """Raise unless an array of histograms has one axis of rows."""
+    if rows.ndim != 2:
+        on_device = isinstance(rows, DeviceArray)
+        mend = f"{name}.reshape(-1, {space.n})" if on_device else f"numpy.reshape({name}, (-1, {space.n}))"
+        raise ValueError(f"{name} has shape {rows.shape}. Needed: (rows, {space.n}), a histogram a row; try {mend}.")
 
 
 def _sparse_table(x: Any, name: str, space: Space) -> Table:

@@ -34,7 +34,7 @@ class Embedding:
         self.dtype = np.dtype(np.float64 if any(t.dtype.itemsize == 8 for t in tables) else np.float32)
         self.size = len(self.weight)
         first = next((table for table in tables if len(table)), None)
-        sample = np.zeros((1, space.n)) if first is None else first.dense(0, min(SAMPLE, len(first)))
+        sample = np.zeros((1, space.n)) if first is None else first.sample(SAMPLE)
         self.common = self.columns.flows(sample).mean(axis=0)
 
     def block(self, table: Table, first: int, last: int) -> np.ndarray:
@@ -51,6 +51,20 @@ class Embedding:
             part = out[begin - first : end - first]
             launch.embed(rows, scale, self.columns, self.common, self.weight, part)
         return out
+
+    def packed(self, table: Table, side: int, part: slice) -> Any:
+        """Return rows of a table as `distances` reads them, on side 0 or 1."""
+        from ..cpu.pairs import launch
+        from ..cpu.pairs.micro_kernel import ROWS
+
+        group = ROWS if side == 0 else launch.panel(self.dtype)
+        return launch.pack(self.block(table, part.start, part.stop), group)
+
+    def distances(self, a: Any, b: Any, rho: float) -> Any:
+        """Return the float64 distances of packed rows, those of a on side 0 and those of b on side 1."""
+        from ..cpu.pairs import launch
+
+        return launch.dense(a, b, rho)
 
 
 class RingTiles:
@@ -86,24 +100,17 @@ class DenseTiles:
         return 2 * (2 * rows + GRAIN) * embedded + 3 * 8 * rows * rows + passing
 
     def _packed(self, side: int, part: slice) -> Any:
-        from ..cpu.pairs import launch
-        from ..cpu.pairs.micro_kernel import ROWS as GROUP
-
         key = (side, part.start)
         if key in self.kept:
             return self.kept[key]
         if not self.keeps:
             self.kept = {k: packed for k, packed in self.kept.items() if k[0] != side}
-        rows = self.embedding.block(self.tables[side], part.start, part.stop)
-        group = GROUP if side == 0 else launch.panel(self.embedding.dtype)
-        self.kept[key] = packed = launch.pack(rows, group)
+        self.kept[key] = packed = self.embedding.packed(self.tables[side], side, part)
         return packed
 
-    def tile(self, i: slice, j: slice) -> np.ndarray:
+    def tile(self, i: slice, j: slice) -> Any:
         """Return the float64 distances of rows i of the first table and rows j of the second."""
-        from ..cpu.pairs import launch
-
-        return launch.dense(self._packed(0, i), self._packed(1, j), self.rho)
+        return self.embedding.distances(self._packed(0, i), self._packed(1, j), self.rho)
 
 
 class SparseTiles:

@@ -10,20 +10,29 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import inputs
+from ..arrays import inputs, placement
+from ..arrays.device import DeviceArray
+from ..arrays.sparse import is_sparse
 from ..exact import validation as exact
 from ..spaces.base import Space
+from . import device
 from .tables import Table, check_masses, table_of
 
 DEFAULT_LIMIT = 1 << 30  # bytes of scratch, where the caller names no limit
 
 
-def tables_of(A: Any, B: Any, space: Any, rho: Any, mass: Any) -> tuple[list[Table], Space, float, str]:
-    """Return the tables (one, if B is None), the space, the exponent and the mass policy."""
+def tables_of(A: Any, B: Any, space: Any, rho: Any, mass: Any) -> tuple[list[Any], Space, float, str]:
+    """Return the tables (one, if B is None), in host memory or on a device, the space, the exponent and the policy."""
     space, rho, mass = exact.options(space, rho, mass)
-    tables = [table_of(A, "A", space)]
-    if B is not None:
-        tables.append(table_of(B, "B", space))
+    named = {"A": A} if B is None else {"A": A, "B": B}
+    read: dict[str, Any] = {name: x if is_sparse(x) else inputs.histograms(x, name, space) for name, x in named.items()}
+    placed = next((name for name, x in read.items() if isinstance(x, DeviceArray)), None)
+    if placed is not None:
+        if any(is_sparse(x) for x in read.values()):
+            raise placement.host_memory_error(read[placed], placed, "sparse rows are compared there")
+        placement.check_same_device(read["A"], read.get("B", read["A"]), ("A", "B"))
+        return device.tables_of(read["A"], read.get("B"), space, mass), space, rho, mass
+    tables = [table_of(x, name, space) for name, x in read.items()]
     check_masses(tables, mass, space.n)
     return tables, space, rho, mass
 
@@ -60,6 +69,8 @@ def answer_dtype(dtype: Any, tables: list[Table]) -> np.dtype:
     """Return the dtype of the distances."""
     if dtype is None:
         found = tables[0].dtype
+        if found.name == "bfloat16":  # on a device, where all tables have the same
+            return found
         for table in tables[1:]:
             found = inputs.promoted(found, table.dtype)
         return found

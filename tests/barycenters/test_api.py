@@ -108,6 +108,16 @@ def test_gap_of_many_rows_on_a_large_tree_is_closed(shape, equal):
     assert found.gap <= slack(tree, rows)
 
 
+def test_ties_of_weights_that_rounding_breaks_cost_no_mass_on_a_ring():
+    rows = np.array([[1.0, 0, 0], [1, 0, 0], [0.5, 0.5, 0], [1, 0, 0], [0, 1, 0]])
+    rng = np.random.default_rng(4)
+    for _ in range(100):
+        space = Ring(lengths=rng.uniform(1, 900, 3))
+        table = rows[:, rng.permutation(3)]
+        found = fe.barycenter(table, space, weights=[1, 3, 4, 1, 1])
+        assert abs(found.histogram.sum() - 1.0) <= tolerance(float, 3, 1, 1)
+
+
 def test_leading_axes_are_a_batch_and_answers_have_the_dtype():
     rng = np.random.default_rng(1)
     for space in (Chain(5), Ring(5), Tree([-1, 0, 0, 1, 1], [0, 1, 1, 1, 1])):

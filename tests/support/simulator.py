@@ -19,6 +19,8 @@ from fastemd.cuda.entropic import launch as entropic_launch
 from fastemd.cuda.entropic import ring as entropic_ring
 from fastemd.cuda.entropic import tree as entropic_tree
 from fastemd.cuda.exact import chain, kernels, launch, multiblock, ring, tree
+from fastemd.cuda.pairs import kernels as pairs_kernels
+from fastemd.cuda.pairs import launch as pairs_launch
 from fastemd.cuda.primitives import dtypes, intrinsics, thread_group
 from tests.support.fake_libraries import NumbaArray, from_bfloat16, state, view
 
@@ -214,6 +216,8 @@ CACHED = [
     solver.build,
 ]
 CACHED += [cost_matrix.inspect_kernel, cost_matrix.asymmetry_kernel, cost_matrix.gibbs_matrices_kernel]
+CACHED += [pairs_kernels.touch_kernel, pairs_kernels.embed_kernel, pairs_kernels.distances_kernel]
+CACHED += [pairs_kernels.place_kernel, pairs_kernels.condense_kernel]
 CACHED += [
     read_rows.read_rows_kernel,
     write_rows.write_answers_kernel,
@@ -241,6 +245,11 @@ def install(monkeypatch):
     monkeypatch.setattr(matrix, "ROWS", dict.fromkeys(matrix.ROWS, GROUP))
     monkeypatch.setattr(matrix, "TILE", TILE)
     monkeypatch.setattr(matrix, "PREFETCH", 2)
+    for name in ("ACROSS", "DOWN", "OWN_A", "OWN_B"):
+        monkeypatch.setattr(pairs_kernels, name, 2)
+    monkeypatch.setattr(pairs_kernels, "CHUNK", 4)
+    for name, size in (("BLOCK", BLOCK), ("ROW_PARTS", 2), ("EMBEDDED", 4)):
+        monkeypatch.setattr(pairs_launch, name, size)
     for module in (chain, ring, tree):
         monkeypatch.setattr(module, "COLUMNS", COLUMNS)
     for cached in CACHED:

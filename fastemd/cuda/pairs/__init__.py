@@ -1,0 +1,1 @@
+"""All pairs of rows on a CUDA device."""
