@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import cuda, reference
+    from . import cuda, plot, reference
     from .barycenters.api import barycenter
     from .bio.distances import unifrac
     from .entropic.api import DivergenceResult, SinkhornResult, SinkhornWarning, sinkhorn, sinkhorn_divergence
@@ -50,6 +50,7 @@ _HOMES = {
     "nearest": "pairs.api",
     "pairwise": "pairs.api",
     "plan": "exact.api",
+    "plot": "",
     "potential": "exact.api",
     "reference": "",
     "set_num_threads": "threads",
@@ -83,6 +84,7 @@ __all__ = [
     "nearest",
     "pairwise",
     "plan",
+    "plot",
     "potential",
     "reference",
     "set_num_threads",

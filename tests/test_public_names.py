@@ -29,8 +29,9 @@ def test_public_names_are_those_that_are_loaded():
         _ = fe.earth
 
 
-PUBLIC = [f"fastemd.{name}" for name in fe.__all__ if name not in ("cuda", "reference")]
+PUBLIC = [f"fastemd.{name}" for name in fe.__all__ if name not in ("cuda", "plot", "reference")]
 PUBLIC += [f"fastemd.cuda.{name}" for name in fe.cuda.__all__]
+PUBLIC += [f"fastemd.plot.{name}" for name in fe.plot.__all__]
 PUBLIC += [f"fastemd.reference.{name}" for name in fe.reference.__all__]
 
 

@@ -30,7 +30,7 @@ FLOORS = [
     {"torch", "jax", "pairs", "barycenters", "points"},
     {"bio", "sklearn"},
     {"dask"},
-    {"cli", "benchmarks"},
+    {"cli", "plot", "benchmarks"},
 ]
 MOST_FLOORS = 10
 MOST_MODULES = 14  # in a folder
