@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tempfile
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, random_array
 from scipy.spatial.distance import cdist
 
 import fastemd as fe
 from fastemd.data import table
+from fastemd.pairs import store
 
+from .compare import exact
 from .harness import measure, pictures, problems, runs, tables
 from .harness.measure import Bar, Job
 from .harness.problems import random_tree
@@ -32,10 +37,15 @@ class Sizes:
     lemmas: int = 11908
     library: int = 100_000
     queries: int = 1000
+    samples: int = 2000
+    taxa: int = 20_000
+    file: int = 20_000
 
 
 FULL = Sizes()
-QUICK = Sizes(cross=64, nodes=76, leaves=40, table=32, lemmas=200, library=500, queries=10)
+QUICK = Sizes(
+    cross=64, nodes=76, leaves=40, table=32, lemmas=200, library=500, queries=10, samples=20, taxa=60, file=200
+)
 
 
 def run(folder: Path = RESULTS, *, quick: bool = False, only: str = "") -> Path:
@@ -102,14 +112,84 @@ def one_table(sizes: Sizes) -> Job:
     import torch
 
     tree = random_tree(sizes.nodes, sizes.leaves)
-    rows = histograms(sizes.table, tree.n, 2)
+    counts = np.rint(1e6 * histograms(sizes.table, tree.n, 2)).astype(np.int64)  # scikit-bio takes no proportions
+    rows = counts.astype(np.float32)
     job = Job(
         f"pairwise of {sizes.table:,} rows, {sizes.leaves:,} leaves, float32, condensed",
         lambda: fe.pairwise(rows, space=tree, mass="normalize", condensed=True),
     )
     embedded = torch.from_numpy(fe.embed(rows, tree, mass="normalize"))
     job.opponents["torch pdist, embedded"] = lambda: torch.pdist(embedded, p=1).numpy()
-    job.bars = [measure.faster(4, "torch pdist, embedded")]
+    phylogeny, taxa = exact.phylogeny(tree)
+    job.opponents["scikit-bio, numba"] = lambda: _scikit_bio(counts, phylogeny, taxa)
+    job.bars = [measure.faster(4, "torch pdist, embedded"), measure.faster(20, "scikit-bio, numba")]
+    return job
+
+
+def _scikit_bio(counts: np.ndarray, phylogeny: object, taxa: list[str]) -> np.ndarray:
+    """Return the weighted UniFrac of all pairs of samples by scikit-bio."""
+    from skbio.diversity import beta_diversity
+
+    options = {"taxa": taxa, "tree": phylogeny, "engine": "numba", "validate": False}
+    return beta_diversity("weighted_unifrac", counts, **options).condensed_form()
+
+
+def random_newick(taxa: int) -> str:
+    """Return a random binary tree in Newick's format, its leaves named t0, t1, ..."""
+    rng = np.random.default_rng(6)
+    nodes = [f"t{i}:{length:.4f}" for i, length in enumerate(rng.uniform(0.1, 1.0, taxa))]
+    while len(nodes) > 1:
+        i = rng.integers(len(nodes))
+        nodes[i], nodes[-1] = nodes[-1], nodes[i]
+        one, j = nodes.pop(), rng.integers(len(nodes))
+        nodes[j] = f"({one},{nodes[j]}):{rng.uniform(0.1, 1.0):.4f}"
+    return nodes[0] + ";"
+
+
+def microbiome(sizes: Sizes) -> Job:
+    """Weighted UniFrac of a sparse table, from the table and Newick text to the matrix."""
+    from skbio import TreeNode
+
+    rng = np.random.default_rng(7)
+    newick, taxa = random_newick(sizes.taxa), [f"t{i}" for i in range(sizes.taxa)]
+    size = (sizes.samples, sizes.taxa)
+    counts = random_array(size, density=0.01, rng=rng, data_sampler=lambda size: rng.integers(1, 1000, size)).tocsr()
+    counts[:, 0] = 1  # no sample is empty
+    counts = csr_array(counts, dtype=np.int64)
+    job = Job(
+        f"weighted UniFrac of {size[0]:,} samples × {size[1]:,} taxa, 1 % not 0, from table and Newick",
+        lambda: fe.unifrac(counts, newick, taxa=taxa, method="weighted", condensed=True),
+    )
+    read = io.StringIO
+    job.opponents["scikit-bio, numba"] = lambda: _scikit_bio(counts.toarray(), TreeNode.read(read(newick)), taxa)
+    job.bars = [measure.faster(20, "scikit-bio, numba")]
+    return job
+
+
+def into_a_file(sizes: Sizes) -> Job:
+    """All pairs of a table, written to a memory map, beside the same in memory."""
+    tree = random_tree(sizes.nodes, sizes.leaves)
+    rows = histograms(sizes.file, tree.n, 8)
+    out = np.memmap(tempfile.NamedTemporaryFile(suffix=".dat"), np.float32, "w+", shape=(sizes.file,) * 2)  # noqa: SIM115
+    limit = 1 << 28
+
+    def call(**options: object) -> object:
+        store.record_path(out).unlink(missing_ok=True)
+        return fe.pairwise(rows, space=tree, mass="normalize", memory_limit=limit, **options)
+
+    tracemalloc.start()
+    call(out=out)
+    share = tracemalloc.get_traced_memory()[1] / limit
+    tracemalloc.stop()
+    job = Job(
+        f"pairwise of {sizes.file:,} rows into a memory map, {sizes.nodes:,} nodes, float32",
+        lambda: call(out=out),
+    )
+    job.beside["in memory"] = call
+    job.bars = [
+        measure.within(1.15, "× the time in memory", "in memory"),
+        measure.at_most(1.0, "of memory_limit at the peak", share),
+    ]
     return job
 
 
@@ -161,5 +241,7 @@ JOBS: dict[str, Callable[[Sizes], Job]] = {
     "one table": one_table,
     "lemmas": lemmas,
     "nearest lemmas": near_lemmas,
+    "microbiome": microbiome,
+    "into a file": into_a_file,
     "grey levels": grey_levels,
 }

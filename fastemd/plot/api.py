@@ -214,8 +214,9 @@ def plan(
     entries = exact.plan(x, y, space, mass=mass).tocoo()
     rows, columns = entries.coords
     axes = style.axes(ax)
-    side = 260.0 / (space.n + 1)  # points of a bin
-    sizes = np.maximum(side * np.sqrt(style.share(np.asarray(entries.data, float))), 1.5) ** 2
+    box = axes.get_window_extent()
+    side = 72.0 / axes.figure.dpi * min(box.width, box.height) / space.n  # points of a bin
+    sizes = np.maximum(0.9 * side * np.sqrt(style.share(np.asarray(entries.data, float))), 1.5) ** 2
     points = axes.scatter(columns, rows, s=sizes, c=entries.data, marker="s", cmap=style.COLORS)
     axes.figure.colorbar(points, ax=axes, label="mass", shrink=0.8)
     axes.set(xlim=(-0.5, space.n - 0.5), ylim=(space.n - 0.5, -0.5), aspect="equal")
