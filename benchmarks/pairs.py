@@ -154,8 +154,8 @@ def microbiome(sizes: Sizes) -> Job:
     newick, taxa = random_newick(sizes.taxa), [f"t{i}" for i in range(sizes.taxa)]
     size = (sizes.samples, sizes.taxa)
     counts = random_array(size, density=0.01, rng=rng, data_sampler=lambda size: rng.integers(1, 1000, size)).tocsr()
-    counts[:, 0] = 1  # no sample is empty
-    counts = csr_array(counts, dtype=np.int64)
+    first = csr_array((np.ones(size[0]), (np.arange(size[0]), np.zeros(size[0], int))), shape=size)
+    counts = csr_array(counts + first, dtype=np.int64)  # no sample is empty
     job = Job(
         f"weighted UniFrac of {size[0]:,} samples × {size[1]:,} taxa, 1 % not 0, from table and Newick",
         lambda: fe.unifrac(counts, newick, taxa=taxa, method="weighted", condensed=True),
