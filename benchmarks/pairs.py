@@ -16,7 +16,6 @@ from scipy.spatial.distance import cdist
 
 import fastemd as fe
 from fastemd.data import table
-from fastemd.pairs import store
 
 from .compare import exact
 from .harness import measure, pictures, problems, runs, tables
@@ -170,11 +169,12 @@ def into_a_file(sizes: Sizes) -> Job:
     """All pairs of a table, written to a memory map, beside the same in memory."""
     tree = random_tree(sizes.nodes, sizes.leaves)
     rows = histograms(sizes.file, tree.n, 8)
-    out = np.memmap(tempfile.NamedTemporaryFile(suffix=".dat"), np.float32, "w+", shape=(sizes.file,) * 2)  # noqa: SIM115
+    folder = tempfile.TemporaryDirectory()  # it is removed with the job, which holds it
+    out = np.memmap(Path(folder.name, "distances.dat"), np.float32, "w+", shape=(sizes.file,) * 2)
     limit = 1 << 28
 
     def call(**options: object) -> object:
-        store.record_path(out).unlink(missing_ok=True)
+        Path(folder.name, "distances.dat.fastemd.json").unlink(missing_ok=True)
         return fe.pairwise(rows, space=tree, mass="normalize", memory_limit=limit, **options)
 
     tracemalloc.start()
