@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import tempfile
 import tracemalloc
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,14 +171,15 @@ def into_a_file(sizes: Sizes) -> Job:
     """All pairs of a table, written to a memory map, beside the same in memory."""
     tree = random_tree(sizes.nodes, sizes.leaves)
     rows = histograms(sizes.file, tree.n, 8)
-    folder = tempfile.TemporaryDirectory()  # it is removed with the job, which holds it
-    out = np.memmap(Path(folder.name, "distances.dat"), np.float32, "w+", shape=(sizes.file,) * 2)
+    folder = Path(tempfile.mkdtemp())
+    out = np.memmap(folder / "distances.dat", np.float32, "w+", shape=(sizes.file,) * 2)
     limit = 1 << 28
 
     def call(**options: object) -> object:
-        Path(folder.name, "distances.dat.fastemd.json").unlink(missing_ok=True)
+        Path(folder, "distances.dat.fastemd.json").unlink(missing_ok=True)
         return fe.pairwise(rows, space=tree, mass="normalize", memory_limit=limit, **options)
 
+    weakref.finalize(call, shutil.rmtree, folder)
     tracemalloc.start()
     call(out=out)
     share = tracemalloc.get_traced_memory()[1] / limit
