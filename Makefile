@@ -42,7 +42,7 @@ bench: $(VENV)/.has-bench  ## measure, and write the figures and tables of the d
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove the environment and everything that was made
-	rm -rf $(VENV) build dist docs/_build docs/_autosummary demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build docs/_autosummary docs/_figures docs/gallery demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

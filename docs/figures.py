@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 import fastemd as fe
 
 FOLDER = Path(__file__).parent / "_figures"
+FRONT = Path(__file__).parent / "images" / "front.png"  # committed: README.md shows it
 HOURS = [f"{hour}" for hour in range(0, 24, 2)]
 ANIMALS = fe.Tree.from_paths(
     ["animal/cat/tabby", "animal/cat/siamese", "animal/dog/beagle", "animal/dog/pug", "vehicle/truck", "vehicle/bus"]
@@ -85,9 +86,15 @@ def draw() -> None:
     """Draw all figures."""
     FOLDER.mkdir(exist_ok=True)
     with matplotlib.rc_context({"font.size": 9, "svg.fonttype": "none"}):
-        for make in (flows, circulation, exponents, front):
+        for make in (flows, circulation, exponents):
             make().savefig(FOLDER / f"{make.__name__}.png", dpi=110)
 
 
+def draw_front(path: Path = FRONT) -> None:
+    """Draw the picture of README.md and the home page."""
+    with matplotlib.rc_context({"font.size": 9}):
+        front().savefig(path, dpi=110)
+
+
 if __name__ == "__main__":
-    draw()
+    draw_front()

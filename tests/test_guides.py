@@ -1,15 +1,17 @@
-"""docs/guides: the code of each guide runs as it stands, from top to bottom, and prints what its comments say."""
+"""docs: the code of each page for users runs as it stands, from top to bottom, and prints what its comments say."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-GUIDES = sorted((Path(__file__).parents[1] / "docs" / "guides").glob("*.md"))
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = [DOCS / "start.md", *sorted((DOCS / "guides").glob("*.md"))]
+GUIDES = [path for path in PAGES if "\n```python\n" in path.read_text(encoding="utf-8")]
 
 
 def test_there_are_guides():
-    assert {path.stem for path in GUIDES} >= {"loss", "exponent", "lengths"}
+    assert {path.stem for path in GUIDES} >= {"start", "loss", "exponent", "lengths", "neighbours", "unifrac", "formulas"}
 
 
 @pytest.mark.doctest

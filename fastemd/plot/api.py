@@ -116,7 +116,7 @@ def flow(
     entries += [(style.FORWARD, f"flow {forward}")] if (over > 0).any() else []
     entries += [(style.BACKWARD, f"flow {backward}")] if (over < 0).any() else []
     style.key(picture.ax, entries)
-    picture.ax.set_title(f"EMD = {value:.4g}", pad=28)
+    picture.ax.set_title(f"EMD = {value:.4g}", pad=30)
     return picture.ax
 
 

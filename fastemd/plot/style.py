@@ -42,4 +42,6 @@ def key(ax: Any, entries: list[tuple[str, str]]) -> None:
     from matplotlib.patches import Patch
 
     handles = [Patch(color=color, label=text) for color, text in entries]
-    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(entries), frameon=False)
+    options = {"frameon": False, "fontsize": "small", "handlelength": 1.2, "columnspacing": 1.0, "labelspacing": 0.2}
+    legend = ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.99), ncols=2, **options)
+    legend.set_in_layout(False)  # else it takes width from its neighbours

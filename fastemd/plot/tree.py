@@ -91,7 +91,7 @@ class TreePicture:
 
     def labels(self, names: list[str]) -> None:
         """Write the names of the bins beside them."""
-        angle = 90 if len(names) > 6 else 0
+        angle = 90 if sum(map(len, names)) > LABELLED // 2 else 0
         low = self.ax.get_ylim()[0]
         for name, x in zip(names, self.x[self.bins], strict=True):
             self.ax.text(x, low, f"{name} ", rotation=angle, ha="center", va="top", fontsize="small", color=TEXT)
