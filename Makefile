@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test recipes lint format types docs bench clean
+.PHONY: help demo test recipes lint format types docs bench dist wheel lowest clean
 .NOTPARALLEL: # pip installs into one environment at a time
 
 help:  ## say what can be made
@@ -24,6 +24,7 @@ test: $(VENV)/.has-test  ## run the tests, and the examples of README.md
 lint: $(VENV)/.has-lint  ## check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/zizmor --offline --quiet .github
 
 format: $(VENV)/.has-lint  ## mend style and format
 	$(BIN)/ruff check --fix .
@@ -40,6 +41,18 @@ docs: $(VENV)/.has-docs  ## build docs/_build/html; a warning is an error
 
 bench: $(VENV)/.has-bench  ## measure, and write the figures and tables of the documentation
 	$(BIN)/python -m benchmarks
+
+dist: $(VENV)/.has-release  ## build the wheel and the sdist, and check them
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+wheel: dist  ## install the wheel in an empty environment, and test it there
+	$(BIN)/python -m tests.wheel
+
+lowest: dist  ## the same with the lowest numba, numpy and scipy
+	$(BIN)/python -m tests.wheel --lowest
 
 clean:  ## remove the environment and everything that was made
 	rm -rf $(VENV) build dist docs/_build docs/_autosummary docs/_figures docs/gallery demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import losses, pairs, sinkhorn
+from . import front, losses, pairs, sinkhorn
 from .compare import suite as compare
 from .core import suite as core
 from .cuda import page as cuda_page
@@ -66,6 +66,8 @@ def _write_tables(results: Path, pages: Path) -> list[Path]:
     for name, (write, files) in FOR_CONTRIBUTORS.items():
         if any(results.glob(files)):
             written.append(write(results, results / name))
+    if results == RESULTS and pages == tables.PAGES:
+        written.append(front.write())
     if not written:
         raise SystemExit(f"{results} has no results; make some with: python -m benchmarks core")
     return written

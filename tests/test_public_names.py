@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import fastemd as fe
+from tests import public_api
 
 PACKAGE = Path(fe.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -27,6 +28,16 @@ def test_public_names_are_those_that_are_loaded():
         assert getattr(fe, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'earth'"):
         _ = fe.earth
+
+
+def test_public_names_and_signatures_are_those_that_are_promised():
+    written = public_api.FILE.read_text(encoding="utf-8").splitlines()
+    assert list(public_api.lines()) == written, "python -m tests.public_api writes it anew; is it in the changelog?"
+
+
+@pytest.mark.parametrize(("file", "words"), [("CITATION.cff", "version: {}"), ("recipe/recipe.yaml", 'version: "{}"')])
+def test_the_version_is_that_of_the_package_wherever_it_stands(file, words):
+    assert words.format(fe.__version__) in (PACKAGE.parent / file).read_text(encoding="utf-8")
 
 
 PUBLIC = [f"fastemd.{name}" for name in fe.__all__ if name not in ("cuda", "plot", "reference")]

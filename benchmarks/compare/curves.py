@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..harness.pictures import colour
+from ..harness.pictures import colour, save
 from ..harness.tables import duration
 from . import packages
 from .accuracy import by_solver, timed
@@ -40,7 +40,7 @@ def draw_sizes(figures: dict[str, Any], path: Path) -> None:
     label_times(axes.yaxis)
     _finish(axes)
     figure.legend(loc="outside right center", frameon=False)
-    figure.savefig(path)
+    save(figure, path, figures)
 
 
 def draw_errors(figures: dict[str, Any], path: Path) -> None:
@@ -71,7 +71,7 @@ def draw_errors(figures: dict[str, Any], path: Path) -> None:
     lines = packages.load("matplotlib.lines")
     handles = [lines.Line2D([], [], label=solver, **style) for solver, style in styles.items()]
     figure.legend(handles=handles, loc="outside right center", frameon=False)
-    figure.savefig(path)
+    save(figure, path, figures)
 
 
 def label_times(axis: Any) -> None:

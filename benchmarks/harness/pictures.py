@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +31,12 @@ def colour(solver: str) -> str:
     return next((shade for library, shade in COLOURS.items() if solver.startswith(library)), OTHERS)
 
 
+def save(picture: Any, path: Path, data: Any) -> None:
+    """Write a PNG file that says, in its metadata, which data it was drawn from; a test finds a stale one."""
+    text = json.dumps(data, sort_keys=True, default=str)
+    picture.savefig(path, metadata={"Source": hashlib.sha256(text.encode()).hexdigest()})
+
+
 def draw_times(panels: Mapping[str, Mapping[str, float]], path: Path, columns: int = 2) -> None:
     """Draw a panel of horizontal bars for each job, on a logarithmic axis, and write a PNG file.
 
@@ -51,7 +59,7 @@ def draw_times(panels: Mapping[str, Mapping[str, float]], path: Path, columns: i
     for part, (title, times) in zip(parts, panels.items(), strict=False):
         _draw_bars(part.subplots(), times)
         part.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-    picture.savefig(path)
+    save(picture, path, panels)
 
 
 def _draw_bars(axes: Any, times: Mapping[str, float]) -> None:
@@ -93,4 +101,4 @@ def draw_shares(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
     axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
     axes.set_xlabel("share of the memory bandwidth measured beside it")
     axes.spines[["top", "right"]].set_visible(False)
-    picture.savefig(path)
+    save(picture, path, lines)
