@@ -47,7 +47,9 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": []}
+html_sidebars = {page: [] for page in ("index", "method", "start")}
+html_context = {"default_mode": "auto"}
+html_favicon = "_static/favicon.svg"
 html_show_sourcelink = False
 templates_path = ["_templates"]
 

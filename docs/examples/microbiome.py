@@ -2,8 +2,8 @@
 UniFrac of a study, and its principal coordinates
 =================================================
 
-The study, qiime-191-tt, is the one that scikit-bio ships with its tests. Weighted UniFrac is the Earth Mover's Distance on
-the phylogeny.
+The study, qiime-191-tt, is the one that scikit-bio ships with its tests. Weighted UniFrac is the Earth
+Mover's Distance on the phylogeny.
 """
 
 from pathlib import Path

@@ -2,8 +2,8 @@
 Images found by their greys and hues
 ====================================
 
-Two photographs are cut into tiles. A tile is looked up by the histogram of its grey levels, which lie on a chain, and by
-that of its hues, which lie on a ring: red is next to red at both ends.
+Two photographs are cut into tiles. A tile is looked up by the histogram of its grey levels, which lie on a chain, and
+by that of its hues, which lie on a ring: red is next to red at both ends.
 """
 
 import matplotlib.pyplot as plt
