@@ -1,4 +1,4 @@
-"""The wheel, installed in an empty environment and tested from there: ``python -m tests.wheel [--python PATH] [--lowest]``.
+"""The wheel, tested in an empty environment: ``python -m tests.wheel [--python PATH] [--lowest]``.
 
 The newest wheel of ``dist/`` is installed, with the test's own needs, into an environment of its own. Then some test
 files run in a folder that holds no source of the package.
