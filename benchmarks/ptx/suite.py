@@ -137,10 +137,10 @@ def _kernels(case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
     if case.kernel in ptx_cases.SINKHORN:
         yield from entropic.kernels(case)
         return
-    module, (name, flags, classes, normalized, _) = launch.SPACES[case.space], case.kernel[1:]
+    module, (name, flags, classes, normalized, _) = _module(case), case.kernel[1:]
     dtype_y = "int64" if classes else case.dtype
     exact_case = kernels.Case(name, case.rho, case.dtype, dtype_y, case.dtype, classes, normalized, flags)
-    signature = _signature(case.space)
+    signature = _signature(case.space, module)
     group = thread_group.thread_group(case.threads, launch.columns_of(module, case.rho))
     if case.blocks == "one":
         scratch = {"shared": memory.SHARED, "global": memory.GLOBAL}[case.scratch]
@@ -167,16 +167,21 @@ def _ptx(function: Any, signature: Any, capability: str, launch_bounds: Any = No
     return ptx
 
 
+def _module(case: Case) -> Any:
+    """Return the module of a case's space: trees that do not fit in shared memory have another one."""
+    from fastemd.cuda.exact import launch
+
+    return (launch.SPACES if case.scratch == "shared" else launch.SPACES | launch.TILED)[case.space]
+
+
 @functools.cache
-def _signature(kind: str) -> tuple[Any, ...]:
+def _signature(kind: str, module: Any) -> tuple[Any, ...]:
     """Return the types of a kernel's arguments, those of `fastemd.cuda.exact.launch`."""
     from numba import typeof
 
     import fastemd as fe
-    from fastemd.cuda.exact import launch
     from fastemd.cuda.primitives import thread_group
 
-    module = launch.SPACES[kind]
     space = {"chain": fe.Chain(5), "ring": fe.Ring(5), "tree": fe.Tree([-1, 0, 1, 1], [0, 1, 1, 1])}[kind]
     arrays, numbers = module.prepare(space.arrays, space.n, thread_group.thread_group(1, module.COLUMNS))
     matrix = (0, 0, 0, 0)

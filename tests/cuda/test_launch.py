@@ -116,7 +116,7 @@ def in_order(vector, group):
 @given(trees(60))
 def test_tokens_open_and_close_every_inner_edge_around_the_bins_below_it(space):
     group = thread_group.thread_group(4, 8)
-    size, slots = euler_tour.sizes(space.arrays, space.n)
+    size, slots = euler_tour.columns(space.arrays, space.n), euler_tour.slots(space.arrays, space.n, group)
     arrays, (token_count, edge_count) = euler_tour.prepare(space.arrays, space.n, group)
     tokens, _, bins_below, opened_at, _ = (in_order(array, group) for array in arrays)
     kinds, index = tokens & euler_tour.KIND, tokens >> 2
@@ -138,7 +138,8 @@ def test_tokens_open_and_close_every_inner_edge_around_the_bins_below_it(space):
 
 def test_path_of_a_hundred_thousand_nodes_has_as_many_tokens_and_no_recursion():
     n = 100_000
-    size, slots = euler_tour.sizes(Tree(np.arange(-1, n - 1), np.ones(n)).arrays, n)
+    arrays = Tree(np.arange(-1, n - 1), np.ones(n)).arrays
+    size, slots = euler_tour.columns(arrays, n), euler_tour.slots(arrays, n, None)
     assert (size, slots) == (n + 2 * slots, n - 2)
 
 

@@ -18,7 +18,7 @@ from fastemd.cuda.entropic import cost_matrix, logsumexp, matrix, read_rows, sol
 from fastemd.cuda.entropic import launch as entropic_launch
 from fastemd.cuda.entropic import ring as entropic_ring
 from fastemd.cuda.entropic import tree as entropic_tree
-from fastemd.cuda.exact import chain, kernels, launch, multiblock, ring, tree
+from fastemd.cuda.exact import chain, kernels, launch, long_tree, multiblock, ring, tree
 from fastemd.cuda.pairs import kernels as pairs_kernels
 from fastemd.cuda.pairs import launch as pairs_launch
 from fastemd.cuda.primitives import dtypes, intrinsics, thread_group
@@ -250,7 +250,7 @@ def install(monkeypatch):
     monkeypatch.setattr(pairs_kernels, "CHUNK", 4)
     for name, size in (("BLOCK", BLOCK), ("ROW_PARTS", 2), ("EMBEDDED", 4)):
         monkeypatch.setattr(pairs_launch, name, size)
-    for module in (chain, ring, tree):
+    for module in (chain, ring, tree, long_tree):
         monkeypatch.setattr(module, "COLUMNS", COLUMNS)
     for cached in CACHED:
         cached.cache_clear()

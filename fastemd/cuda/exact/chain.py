@@ -22,9 +22,14 @@ class Layout(NamedTuple):
     lengths: int
 
 
-def sizes(arrays, n):
-    """Return how many columns a row has, and how many slots of scratch it needs."""
-    return n, 0
+def columns(arrays, n):
+    """Return how many columns a row has."""
+    return n
+
+
+def slots(arrays, n, group):
+    """Return how many slots of scratch a row needs."""
+    return 0
 
 
 def prepare(arrays, n, group):

@@ -32,10 +32,14 @@ class Layout(NamedTuple):
     edge_count: int
 
 
-def sizes(arrays, n):
-    """As in `chain`: the columns are tokens, the slots inner edges."""
-    inner = len(contract(arrays, n).up) - 1
-    return n + 2 * inner, inner
+def columns(arrays, n):
+    """As in `chain`: the columns are tokens."""
+    return n + 2 * slots(arrays, n, None)
+
+
+def slots(arrays, n, group):
+    """As in `chain`: the slots are inner edges."""
+    return len(contract(arrays, n).up) - 1
 
 
 def prepare(arrays, n, group):
@@ -44,7 +48,7 @@ def prepare(arrays, n, group):
     inner = np.arange(1, len(tree.up))
     at = tree.position[1:]
     kinds = np.repeat([OPEN, BIN, CLOSE], [len(inner), n, len(inner)])
-    where = np.concatenate([at, arrays.place, _last_below(arrays.up)[at]])
+    where = np.concatenate([at, arrays.place, last_below(arrays.up)[at]])
     inward = np.concatenate([np.zeros(len(inner) + n, np.intp), -at])
     priority = np.array([1, 0, 2, 3])[kinds]  # at one node: open, then the bin, then close
     order = np.lexsort((inward, priority, where))
@@ -70,7 +74,7 @@ def prepare(arrays, n, group):
     return arrays, (len(order), len(edge))
 
 
-def _last_below(up):
+def last_below(up):
     """Return the last position in the subtree of each node."""
     last = list(range(len(up)))
     parents = up.tolist()

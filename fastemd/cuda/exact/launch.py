@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +13,10 @@ from ...problems import EMDProblem
 from ..primitives import intrinsics
 from ..primitives.memory import GLOBAL, SHARED
 from ..primitives.thread_group import REDUCTION_SLOTS, thread_group
-from . import chain, kernels, multiblock, ring, tile_aggregates, tree
+from . import chain, kernels, long_tree, multiblock, ring, tile_aggregates, tree
 
 SPACES = {"chain": chain, "ring": ring, "tree": tree}
+TILED = {"chain": chain, "tree": long_tree}  # whose rows may have many tiles, worked by several blocks
 BLOCK = 256  # threads of the largest thread group, and of a block of smaller ones
 POWER_COLUMNS = 8  # columns of a thread where rho needs a power: longer loops are not unrolled, and registers spill
 SHARED_BYTES = 48 << 10  # of shared memory that every device gives a block by default
@@ -151,27 +153,54 @@ def columns_of(module: Any, literal: float) -> int:
 
 
 def _make_config(space: Any, case: kernels.Case, ordinal: int) -> LaunchConfig:
-    module = SPACES[space.kind]
-    on_device = _space_on_device(space, ordinal, columns_of(module, case.literal))
+    module = _module_of(space)
+    on_device = _space_on_device(space, ordinal, module, columns_of(module, case.literal))
     _, _, group, tiles, slots = on_device
-    groups = BLOCK // group.size if group.size <= intrinsics.WARP else 1
+    groups = _most_groups(group, slots)
     shared = slots == 0 or 8 * (REDUCTION_SLOTS + groups * slots) <= SHARED_BYTES
     kernel = kernels.build(case, module, group, SHARED if shared else GLOBAL)
     m = space.m if case.kernel in ("flow", "length_gradient") else space.n
-    steps = multiblock.build(case, module, group) if tiles >= MULTIBLOCK_TILES and module is not ring else ()
+    tiled = tiles >= MULTIBLOCK_TILES and module is TILED.get(space.kind)
+    steps = multiblock.build(case, module, group) if tiled else ()
     return LaunchConfig(kernel, on_device, m, groups, shared, steps)
 
 
-def _space_on_device(space: Any, ordinal: int, columns: int) -> SpaceOnDevice:
+def _module_of(space: Any) -> Any:
+    """Return the module of a space's kernels: that of long trees, where a tree does not fit in shared memory."""
+    if space.kind != "tree":
+        return SPACES[space.kind]
+    group = _group_of(tree, space, tree.COLUMNS)
+    slots = tree.slots(space.arrays, space.n, group) if space.n <= group.tile else math.inf
+    fits = 8 * (REDUCTION_SLOTS + _most_groups(group, slots) * slots) <= SHARED_BYTES
+    return tree if fits else long_tree
+
+
+def _group_of(module: Any, space: Any, columns: int) -> Any:
+    """Return the thread group of a row, for threads of some number of columns."""
+    threads = -(-module.columns(space.arrays, space.n) // columns)
+    return thread_group(min(BLOCK, 1 << max(0, threads - 1).bit_length()), columns)
+
+
+def _most_groups(group: Any, slots: float) -> int:
+    """Return how many thread groups a block has at most: those whose scratch is shared memory, a warp at least."""
+    groups: int = BLOCK // group.size if group.size <= intrinsics.WARP else 1
+    while groups * group.size > intrinsics.WARP and 8 * (REDUCTION_SLOTS + groups * slots) > SHARED_BYTES:
+        groups //= 2
+    return max(1, groups)
+
+
+def _space_on_device(space: Any, ordinal: int, module: Any, columns: int) -> SpaceOnDevice:
     """Return a space on a device, copied there at first and kept with the space."""
     key = ("cuda", ordinal, columns)
     if key not in space.kept:
-        module = SPACES[space.kind]
-        row_columns, slots = module.sizes(space.arrays, space.n)
-        group = thread_group(min(BLOCK, 1 << max(0, -(-row_columns // columns) - 1).bit_length()), columns)
+        group = _group_of(module, space, columns)
         arrays, numbers = module.prepare(space.arrays, space.n, group)
         arrays = tuple(driver.upload(array, ordinal) for array in arrays)
         layout = module.Layout(*map(driver.address_of, arrays), *numbers)
-        space.kept[key] = SpaceOnDevice(arrays, layout, group, -(-row_columns // group.tile), slots)
+        tiles, slots = (
+            -(-module.columns(space.arrays, space.n) // group.tile),
+            module.slots(space.arrays, space.n, group),
+        )
+        space.kept[key] = SpaceOnDevice(arrays, layout, group, tiles, slots)
     on_device: SpaceOnDevice = space.kept[key]
     return on_device

@@ -28,9 +28,14 @@ class Layout(NamedTuple):
     perimeter: float
 
 
-def sizes(arrays, n):
+def columns(arrays, n):
     """As in `chain`."""
-    return n, n
+    return n
+
+
+def slots(arrays, n, group):
+    """As in `chain`."""
+    return n
 
 
 def prepare(arrays, n, group):

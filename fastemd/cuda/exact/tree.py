@@ -1,325 +1,264 @@
-"""The tree: prefix sums along its Euler tour, a row of tokens.
+"""The tree: two prefix sums in shared memory, over its bins and over its inner edges, both in depth-first order.
 
-The tour goes depth first around the contracted tree. It meets every bin once and every edge above an inner node twice:
-it *opens* the edge on the way down and *closes* it on the way back. So a tree of any shape and depth is a path, and
-needs only prefix sums, in tiles, as a chain does:
+The bins below an edge are adjacent in depth-first order, so a tree of any shape and depth needs no more than a chain:
 
-- The flow over an edge is the sum of the differences between its two tokens: the prefix sum where it closes less that
-  where it opened. Without a difference between them the flow is exactly 0, which rounding in the two prefix sums would
-  hide; so the sweep follows the last token with a difference.
-- The potential of a bin is the sum of the slopes of the edges that are open there: the slope of an edge is added where
-  it opens, and subtracted where it closes.
+- The differences of a row are loaded side by side, scattered to depth-first order and summed. The flow over an inner
+  edge is the prefix sum at its last bin less that before its first one. Without a difference between them the flow is
+  exactly 0, which rounding would hide; so differences are counted too.
+- The slope of an inner edge is added where the edge opens and subtracted where it closes, on a walk around the inner
+  nodes. The prefix sum of these at the opening of a node is its potential. The potential of a bin adds the slope of the
+  edge between it and its node (`fastemd.spaces.contraction`).
 
-Each inner edge has a slot of scratch. It holds the prefix sum from opening to closing, and the slope (or the flow) from
-then on. Tokens without a meaning fill the last tile.
+A row is one tile: a thread keeps its columns in registers from their load to the store of the gradient. Rows that are
+longer, or whose prefix sums do not fit in shared memory, are those of `fastemd.cuda.exact.long_tree`.
+
+Shared memory holds the prefix sums of the bins, a 0, those of the inner edges, and the counts. Threads have adjacent
+entries; an unused one follows those of each thread, so that the threads of a warp access different banks.
 """
 
-from typing import Any
+from typing import NamedTuple
+
+import numpy as np
 
 from ...formulas.edge import cost, slope
+from ...spaces.contraction import contract
 from ..primitives import intrinsics
-from ..primitives.intrinsics import DeviceFunctions, cuda, device, types
-from .euler_tour import BIN, CLOSE, KIND, OPEN, Layout, number_of, prepare, sizes
-from .path import interleaved_load
-from .sweeps import Sweeps, TileSweeps
-
-__all__ = ["Layout", "prepare", "sizes", "sweeps", "tile_sweeps"]
+from ..primitives.intrinsics import cuda, device, types
+from .euler_tour import last_below
+from .path import interleaved, interleaved_load
+from .sweeps import Sweeps
 
 COLUMNS = 8
 
 
-class TileFunctions(DeviceFunctions):
-    """What a thread group does to the tile of tokens that begins at `first`.
+class Layout(NamedTuple):
+    """Addresses of arrays by bin (interleaved), by inner edge and by edge of the tree; and their lengths.
 
-    load(row, first, token, length, nonzero, phi)
-        Load tokens and lengths, store prefix sums of the differences in phi, and in `nonzero` the last token with a
-        difference. Return the mass, and the costs and slopes of the edges above bins.
-    store_openings(row, token, before, phi)
-        Store in scratch the prefix sums where edges open; `before` is the sum before the thread's tokens.
-    closing(keep_slopes)
-        close(row, first, token, length, nonzero, before, earlier, costs, potentials, phi): compute the flows of the
-        edges that close, and store these or their slopes in scratch. Return the costs, and the sum of potentials, with
-        those of the edges added. `earlier` is the last token with a difference before the thread's.
-    to_potentials(row, first, token, phi)
-        Store potentials in phi, relative to the first of the thread's tokens; return that after the last.
-    potentials_to(consumer)
-        visit(row, output, first, height, phi): the consumer's results, and the height at which the next tile begins.
-    flows_to(consumer)
-        visit(row, output, first, phi).
+    bin_slots : where the prefix sum at a bin is stored
+    parent_slots : where the potential of the inner node of a bin is stored
+    lengths : of the edge between a bin and its inner node
+    inner_edges : four numbers of an inner edge: where the prefix sums before and at its last bin are, where it opens
+        and where it closes
+    inner_lengths, bins_below : of an inner edge
+    edges : four numbers of an edge of the tree: the prefix sums of an inner edge or twice the same, and the bin below
+        the edge or -1; and 0
+    inner_count, edge_count
     """
 
-    load: Any
-    store_openings: Any
-    closing: Any
-    to_potentials: Any
-    potentials_to: Any
-    flows_to: Any
+    bin_slots: int
+    parent_slots: int
+    lengths: int
+    inner_edges: int
+    inner_lengths: int
+    bins_below: int
+    edges: int
+    inner_count: int
+    edge_count: int
 
 
-def tile_functions(loader, group, scratch):
-    """The `TileFunctions` of a loader, a thread group and its scratch."""
-    load_slot, store_slot, count = scratch.load, scratch.store, group.columns
-    load_lengths, load_tokens = interleaved_load(group, types.float64), interleaved_load(group, types.int32)
+def columns(arrays, n):
+    """As in `chain`."""
+    return n
 
-    @device
-    def load(row, first, token, length, nonzero, phi):
-        load_tokens(row.space.tokens, first, token)
-        load_lengths(row.space.lengths, first, length)
-        mass = costs = slopes = prefix = 0.0
-        last_nonzero = -1.0
-        for k in range(count):
-            if token[k] & KIND == BIN:
-                difference, bin_mass = loader.load_one(row.inputs, number_of(token[k]), row.n)
-                mass = intrinsics.plus(mass, bin_mass)
-                costs = intrinsics.plus(costs, cost(difference, length[k], row.rho))
-                slopes = intrinsics.plus(slopes, slope(difference, length[k], row.rho))
-                prefix += difference
-                if difference != 0.0:
-                    last_nonzero = float(first + count * group.rank() + k)
-            phi[k] = prefix
-            nonzero[k] = last_nonzero
-        return mass, costs, slopes
 
-    @device
-    def store_openings(row, token, before, phi):
-        for k in range(count):
-            if token[k] & KIND == OPEN:
-                store_slot(row.scratch, number_of(token[k]), before + phi[k])
+def slots(arrays, n, group):
+    """As in `chain`."""
+    region, inner_slots = _regions(2 * len(contract(arrays, n).up) - 2, group)
+    return inner_slots + region + 1 + (region + 2) // 2
 
-    def closing(keep_slopes):
-        @device
-        def close(row, first, token, length, nonzero, before, earlier, costs, potentials, phi):
-            bins_below = cuda.local.array(count, types.int32)
-            opened_at = cuda.local.array(count, types.int32)
-            load_tokens(row.space.opened_at, first, opened_at)
-            if keep_slopes:
-                load_tokens(row.space.bins_below, first, bins_below)
-            for k in range(count):
-                if token[k] & KIND == CLOSE:
-                    edge = number_of(token[k])
-                    flow = 0.0
-                    if max(earlier, nonzero[k]) > opened_at[k]:
-                        flow = before + phi[k] - load_slot(row.scratch, edge)
-                    costs = intrinsics.plus(costs, cost(flow, length[k], row.rho))
-                    if keep_slopes:
-                        flow = slope(flow, length[k], row.rho)
-                        potentials = intrinsics.plus(potentials, flow * bins_below[k])
-                    store_slot(row.scratch, edge, flow)
-            return costs, potentials
 
-        return close
+def _regions(inner_columns, group):
+    """Return the slots of the prefix sums of bins, and of those of inner edges."""
+    region = group.size * (group.columns + 1)
+    return region, -(-inner_columns // group.tile) * region
 
-    @device
-    def to_potentials(row, first, token, phi):
-        length = cuda.local.array(count, types.float64)
-        load_tokens(row.space.tokens, first, token)
-        load_lengths(row.space.lengths, first, length)
-        height = 0.0
-        for k in range(count):
-            kind, number = token[k] & KIND, number_of(token[k])
-            phi[k] = height
-            if kind == OPEN:
-                height += load_slot(row.scratch, number)
-            elif kind == CLOSE:
-                height -= load_slot(row.scratch, number)
-            elif kind == BIN:
-                difference, _ = loader.load_one(row.inputs, number, row.n)
-                phi[k] = intrinsics.plus(height, slope(difference, length[k], row.rho))
-        return height
 
-    def potentials_to(consumer):
-        @device
-        def visit(row, output, first, height, phi):
-            token = cuda.local.array(count, types.int32)
-            before, total = group.scan(to_potentials(row, first, token, phi))
-            before += height
-            result = 0.0
-            for k in range(count):
-                if token[k] & KIND == BIN:
-                    consumed = consumer.consume_one(row, output, number_of(token[k]), before + phi[k])
-                    result = intrinsics.plus(result, consumed)
-            return result, height + total
+def _slot(position, group):
+    """Return the slot of a position in depth-first order."""
+    return position + position // group.columns
 
-        return visit
 
-    def flows_to(consumer):
-        @device
-        def visit(row, output, first, phi):
-            token = cuda.local.array(count, types.int32)
-            load_tokens(row.space.edge_tokens, first, token)
-            for k in range(count):
-                kind, number = token[k] & KIND, number_of(token[k])
-                flow = 0.0
-                if kind == BIN:
-                    flow, _ = loader.load_one(row.inputs, number, row.n)
-                elif kind == OPEN:
-                    flow = load_slot(row.scratch, number)
-                consumer.consume_one(row, output, first + count * group.rank() + k, flow)
-
-        return visit
-
-    return TileFunctions(
-        load=load,
-        store_openings=store_openings,
-        closing=closing,
-        to_potentials=to_potentials,
-        potentials_to=potentials_to,
-        flows_to=flows_to,
-    )
+def prepare(arrays, n, group):
+    """As in `chain`."""
+    tree = contract(arrays, n)
+    inner, zero = len(tree.up), group.size * (group.columns + 1)
+    position = np.empty(n, np.intp)
+    position[np.argsort(arrays.place, kind="stable")] = np.arange(n)
+    at, after = tree.position, last_below(arrays.up)[tree.position] + 1
+    bins_before = np.concatenate([[0], np.cumsum(np.bincount(arrays.place, minlength=len(arrays.up)))])
+    first, end = bins_before[at], bins_before[after]
+    opened = np.arange(inner) - 1 + np.searchsorted(np.sort(after[1:]), at, side="right")
+    closed = opened + 2 * (np.searchsorted(at, after) - np.arange(inner)) - 1
+    opening, closing = (zero + 1 + _slot(x, group) for x in (opened, closed))
+    opening[0] = zero
+    before, last = np.where(first > 0, _slot(first - 1, group), zero), _slot(end - 1, group)
+    own = np.where(tree.edge < inner, tree.edge, 0)
+    is_bin = (tree.edge >= inner) & (tree.edge < inner + n)
+    edges = np.stack([before[own], np.where(own > 0, last[own], before[own]), np.where(is_bin, tree.edge - inner, -1)])
+    edges = np.concatenate([edges, np.zeros((1, edges.shape[1]), np.intp)])
+    padded = np.arange(group.tile)
+    padded[:n] = position
+    return (
+        interleaved(_slot(padded, group).astype(np.int32), group, 0),
+        interleaved(opening[tree.bin_parent].astype(np.int32), group, zero),
+        interleaved(tree.bin_length, group, 0.0),
+        np.roll(np.stack([before, last, opening, closing], axis=1), -1, axis=0).astype(np.int32).reshape(-1),
+        np.roll(tree.length, -1),
+        np.roll(end - first, -1).astype(np.int32),
+        edges.T.astype(np.int32).reshape(-1),
+    ), (inner - 1, len(tree.edge))
 
 
 def sweeps(loader, group, scratch):
     """The `Sweeps` of a tree."""
-    count, tile, on_tile = group.columns, group.tile, tile_functions(loader, group, scratch)
+    count, size, tile = group.columns, group.size, group.tile
+    stride = count + 1
+    zero = size * stride
+    load_slot, store_slot = scratch.load, scratch.store
+    load_lengths, load_slots = interleaved_load(group, types.float64), interleaved_load(group, types.int32)
 
-    def flow_sweep(keep_slopes):
-        """The sweep that computes the flows of inner edges, and stores these or their slopes in scratch."""
-        close = on_tile.closing(keep_slopes)
+    @device
+    def first_count(row):
+        """The index of the counts in shared memory, as int32."""
+        inner_tiles = (2 * row.space.inner_count + tile - 1) // tile
+        return types.uint32(2 * (row.scratch + zero * (1 + inner_tiles) + 1))
+
+    @device
+    def prefix_sums(row, phi):
+        """Store the prefix sums of the differences in phi, and the counts; return the sum."""
+        slot = cuda.local.array(count, types.int32)
+        counts = cuda.local.array(count, types.int32)
+        counted, first = cuda.shared.array(0, types.int32), first_count(row)
+        load_slots(row.space.bin_slots, 0, slot)
+        for k in range(count):
+            store_slot(row.scratch, slot[k], phi[k])
+        group.sync()
+        sums = cuda.local.array(count, types.float64)
+        own, nonzero, total = stride * group.rank(), types.int32(0), 0.0
+        for k in range(count):
+            difference = load_slot(row.scratch, own + k)
+            if difference != 0.0:
+                nonzero += types.int32(1)
+            total += difference
+            sums[k], counts[k] = total, nonzero
+        before, count_before, balance = group.scan_counted(total, nonzero)
+        for k in range(count):
+            store_slot(row.scratch, own + k, before + sums[k])
+            counted[first + types.uint32(own + k)] = count_before + counts[k]
+        if group.rank() == 0:
+            store_slot(row.scratch, zero, 0.0)
+            counted[first + types.uint32(zero)] = 0
+        group.sync()
+        return balance
+
+    @device
+    def flow_between(row, first, before, last):
+        """The sum of differences after one slot up to another."""
+        counted = cuda.shared.array(0, types.int32)
+        if counted[first + types.uint32(last)] == counted[first + types.uint32(before)]:
+            return 0.0
+        return load_slot(row.scratch, last) - load_slot(row.scratch, before)
+
+    def inner_edges(keep_slopes):
+        """The function that returns the costs of a thread's inner edges and their part of the sum of potentials.
+
+        Under `keep_slopes` it stores the slopes where the edges open and close.
+        """
 
         @device
-        def sweep(row, phi):
-            token = cuda.local.array(count, types.int32)
-            length = cuda.local.array(count, types.float64)
-            nonzero = cuda.local.array(count, types.float64)
-            total = balance = mass = potential_sum = 0.0
-            last_nonzero = -1.0
-            for first in range(0, row.space.token_count, tile):
-                tile_mass, costs, potentials = on_tile.load(row, first, token, length, nonzero, phi)
-                before, tile_balance = group.scan(phi[count - 1])
-                before += balance
-                earlier, tile_nonzero = group.scan_max(nonzero[count - 1])
-                earlier = max(earlier, last_nonzero)
-                on_tile.store_openings(row, token, before, phi)
-                group.sync()
-                costs, potentials = close(row, first, token, length, nonzero, before, earlier, costs, potentials, phi)
-                balance += tile_balance
-                last_nonzero = max(last_nonzero, tile_nonzero)
-                costs, tile_mass, potentials, _ = group.sum_four(costs, tile_mass, potentials, 0.0)
-                total, mass, potential_sum = total + costs, mass + tile_mass, potential_sum + potentials
-            group.sync()
-            return total, (balance, mass), potential_sum
+        def costs_of(row, costs, potentials):
+            first = first_count(row)
+            for e in range(group.rank(), row.space.inner_count, size):
+                before, last, opening, closing = intrinsics.load_four(row.space.inner_edges + 16 * e, types.int32)
+                flow = flow_between(row, first, before, last)
+                length = intrinsics.load(row.space.inner_lengths + 8 * e, types.float64)
+                costs = intrinsics.plus(costs, cost(flow, length, row.rho))
+                if keep_slopes:
+                    step = slope(flow, length, row.rho)
+                    store_slot(row.scratch, opening, step)
+                    store_slot(row.scratch, closing, -step)
+                    bins_below = intrinsics.load(row.space.bins_below + 4 * e, types.int32)
+                    potentials = intrinsics.plus(potentials, step * bins_below)
+            return costs, potentials
 
-        return sweep
+        return costs_of
 
-    flows, slopes = flow_sweep(False), flow_sweep(True)
+    inner_costs, inner_slopes = inner_edges(False), inner_edges(True)
+
+    @device
+    def inner_potentials(row):
+        """Replace the slopes of inner edges by their prefix sums."""
+        end, height = 2 * row.space.inner_count, 0.0
+        sums = cuda.local.array(count, types.float64)
+        for first in range(0, end, tile):
+            j = first + count * group.rank()
+            own, total = zero + 1 + j + j // count, 0.0
+            for k in range(count):
+                if j + k < end:
+                    total += load_slot(row.scratch, own + k)
+                sums[k] = total
+            before, tile_sum = group.scan(total)
+            before += height
+            for k in range(count):
+                store_slot(row.scratch, own + k, before + sums[k])
+            height += tile_sum
+        group.sync()
 
     @device
     def value(row, phi):
-        total, masses, _ = flows(row, phi)
-        return total, masses, 0.0
+        length = cuda.local.array(count, types.float64)
+        mass = loader.load_tile(row.inputs, count * group.rank(), row.n, phi)
+        balance = prefix_sums(row, phi)
+        load_lengths(row.space.lengths, 0, length)
+        costs = 0.0
+        for k in range(count):
+            costs = intrinsics.plus(costs, cost(phi[k], length[k], row.rho))
+        costs, _ = inner_costs(row, costs, 0.0)
+        costs, mass, _, _ = group.sum_four(costs, mass, 0.0, 0.0)
+        return costs, (balance, mass), 0.0
 
     @device
     def potential(row, phi):
-        total, masses, potential_sum = slopes(row, phi)
-        return total, masses, 0.0, potential_sum / row.n, 0.0
+        length = cuda.local.array(count, types.float64)
+        parent = cuda.local.array(count, types.int32)
+        mass = loader.load_tile(row.inputs, count * group.rank(), row.n, phi)
+        balance = prefix_sums(row, phi)
+        load_lengths(row.space.lengths, 0, length)
+        costs = potentials = 0.0
+        for k in range(count):
+            costs = intrinsics.plus(costs, cost(phi[k], length[k], row.rho))
+            phi[k] = slope(phi[k], length[k], row.rho)
+            potentials = intrinsics.plus(potentials, phi[k])
+        costs, potentials = inner_slopes(row, costs, potentials)
+        costs, mass, potentials, _ = group.sum_four(costs, mass, potentials, 0.0)
+        group.sync()
+        inner_potentials(row)
+        load_slots(row.space.parent_slots, 0, parent)
+        for k in range(count):
+            phi[k] = intrinsics.plus(phi[k], load_slot(row.scratch, parent[k]))
+        return costs, (balance, mass), 0.0, potentials / row.n, 0.0
 
     def potentials_to(consumer):
-        visit_tile, summed = on_tile.potentials_to(consumer), consumer.summed
+        summed = consumer.summed
 
         @device
         def visit(row, state, output, phi):
-            height = total = 0.0
-            for first in range(0, row.space.token_count, tile):
-                result, height = visit_tile(row, output, first, height, phi)
-                if summed:
-                    total += group.sum(result)
-            return total
+            result = consumer.consume_tile(row, output, count * group.rank(), phi)
+            return group.sum(result) if summed else 0.0
 
         return visit
 
     def flows_to(consumer):
-        visit_tile = on_tile.flows_to(consumer)
-
         @device
         def visit(row, state, output, phi):
-            for first in range(0, row.space.edge_count, tile):
-                visit_tile(row, output, first, phi)
+            first = first_count(row)
+            for e in range(group.rank(), row.space.edge_count, size):
+                before, last, below, _ = intrinsics.load_four(row.space.edges + 16 * e, types.int32)
+                flow = flow_between(row, first, before, last)
+                if below >= 0:
+                    flow, _ = loader.load_one(row.inputs, types.int64(below), row.n)
+                consumer.consume_one(row, output, e, flow)
 
         return visit
 
     return Sweeps(value=value, potential=potential, potentials_to=potentials_to, flows_to=flows_to)
-
-
-def tile_sweeps(loader, group, scratch):
-    """The `TileSweeps` of a tree."""
-    count, on_tile = group.columns, tile_functions(loader, group, scratch)
-
-    @device
-    def aggregate(row, first, phi):
-        token = cuda.local.array(count, types.int32)
-        length = cuda.local.array(count, types.float64)
-        nonzero = cuda.local.array(count, types.float64)
-        mass, _, _ = on_tile.load(row, first, token, length, nonzero, phi)
-        _, balance = group.scan(phi[count - 1])
-        _, last_nonzero = group.scan_max(nonzero[count - 1])
-        return balance, mass, last_nonzero
-
-    @device
-    def store_openings(row, first, carry, phi):
-        token = cuda.local.array(count, types.int32)
-        length = cuda.local.array(count, types.float64)
-        nonzero = cuda.local.array(count, types.float64)
-        on_tile.load(row, first, token, length, nonzero, phi)
-        before, _ = group.scan(phi[count - 1])
-        on_tile.store_openings(row, token, before + carry.balance, phi)
-
-    def flow_sweep(keep_slopes):
-        close = on_tile.closing(keep_slopes)
-
-        @device
-        def sweep(row, first, carry, phi):
-            token = cuda.local.array(count, types.int32)
-            length = cuda.local.array(count, types.float64)
-            nonzero = cuda.local.array(count, types.float64)
-            _, costs, potentials = on_tile.load(row, first, token, length, nonzero, phi)
-            before, _ = group.scan(phi[count - 1])
-            before += carry.balance
-            earlier, _ = group.scan_max(nonzero[count - 1])
-            earlier = max(earlier, carry.last_nonzero)
-            return close(row, first, token, length, nonzero, before, earlier, costs, potentials, phi)
-
-        return sweep
-
-    flows, slopes = flow_sweep(False), flow_sweep(True)
-
-    @device
-    def value(row, first, carry, phi):
-        return flows(row, first, carry, phi)[0]
-
-    @device
-    def potential(row, first, carry, phi):
-        costs, potentials = slopes(row, first, carry, phi)
-        return costs, 0.0, potentials, 0.0
-
-    @device
-    def slope_sum(row, first, phi):
-        token = cuda.local.array(count, types.int32)
-        return group.scan(on_tile.to_potentials(row, first, token, phi))[1]
-
-    def potentials_to(consumer):
-        visit_tile = on_tile.potentials_to(consumer)
-
-        @device
-        def visit(row, output, first, carry, phi):
-            return visit_tile(row, output, first, carry.slope_sum, phi)[0]
-
-        return visit
-
-    def flows_to(consumer):
-        visit_tile = on_tile.flows_to(consumer)
-
-        @device
-        def visit(row, output, first, carry, phi):
-            visit_tile(row, output, first, phi)
-
-        return visit
-
-    return TileSweeps(
-        aggregate=aggregate,
-        store_openings=store_openings,
-        value=value,
-        potential=potential,
-        slope_sum=slope_sum,
-        potentials_to=potentials_to,
-        flows_to=flows_to,
-    )

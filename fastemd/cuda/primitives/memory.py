@@ -26,12 +26,12 @@ class Scratch(DeviceFunctions):
 
 @device
 def _load_shared(scratch, slot):
-    return cuda.shared.array(0, types.float64)[scratch + slot]
+    return cuda.shared.array(0, types.float64)[types.uint32(scratch + slot)]
 
 
 @device
 def _store_shared(scratch, slot, x):
-    cuda.shared.array(0, types.float64)[scratch + slot] = x
+    cuda.shared.array(0, types.float64)[types.uint32(scratch + slot)] = x
 
 
 @device

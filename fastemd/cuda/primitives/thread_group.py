@@ -30,6 +30,7 @@ class ThreadGroup(DeviceFunctions):
     sync()                  wait until every thread of the group sees what the others have stored
     scan(x)                 sum of x over the threads of lower rank, and over all threads
     scan_max(x)             likewise the maximum, -1 for rank 0
+    scan_counted(x, count)  sum of x and of an int32 over the threads of lower rank, and sum of x over all threads
     sum(x), min(x), max(x)  over all threads
     sum_four(a, b, c, d)    four sums at once
     vote(flag)              whether the flag, equal in all threads of a group, is set in any group of the warp
@@ -43,6 +44,7 @@ class ThreadGroup(DeviceFunctions):
     group_count: Any
     scan: Any
     scan_max: Any
+    scan_counted: Any
     sum: Any
     sum_four: Any
     min: Any
@@ -126,6 +128,24 @@ def _warp_scan(combine, size):
     return inclusive_scan
 
 
+def _warp_scan_counted(size):
+    """The function that sums x and an int32 over the lanes up to this one, among `size` adjacent lanes."""
+
+    @device
+    def inclusive_scan(x, count):
+        lane = cuda.threadIdx.x & (size - 1)
+        step = 1
+        while step < size:
+            left = cuda.shfl_up_sync(intrinsics.FULL_MASK, x, step)
+            left_count = cuda.shfl_up_sync(intrinsics.FULL_MASK, count, step)
+            if lane >= step:
+                x, count = left + x, types.int32(left_count + count)
+            step *= 2
+        return x, count
+
+    return inclusive_scan
+
+
 def _warp_operations(size):
     def scan_of(combine, identity):
         inclusive_scan = _warp_scan(combine, size)
@@ -140,7 +160,15 @@ def _warp_operations(size):
 
         return scan
 
-    group_sum = _warp_reduction(_add, size)
+    group_sum, scan_of_counted = _warp_reduction(_add, size), _warp_scan_counted(size)
+
+    @device
+    def scan_counted(x, count):
+        inclusive, inclusive_count = scan_of_counted(x, count)
+        before = cuda.shfl_up_sync(intrinsics.FULL_MASK, inclusive, 1)
+        lane = cuda.threadIdx.x & (intrinsics.WARP - 1)
+        result = cuda.shfl_sync(intrinsics.FULL_MASK, inclusive, lane | (size - 1))
+        return before if lane & (size - 1) > 0 else 0.0, types.int32(inclusive_count - count), result
 
     @device
     def sum_four(a, b, c, d):
@@ -157,6 +185,7 @@ def _warp_operations(size):
     return {
         "scan": scan_of(_add, 0.0),
         "scan_max": scan_of(_larger, -1.0),
+        "scan_counted": scan_counted,
         "sum": group_sum,
         "sum_four": sum_four,
         "min": _warp_reduction(_smaller, size),
@@ -169,7 +198,7 @@ def _warp_operations(size):
 def _block_operations(size):
     warp = intrinsics.WARP
     warps, shift = size // warp, warp.bit_length() - 1
-    warp_sum = _warp_reduction(_add, warp)
+    warp_sum, scan_of_counted = _warp_reduction(_add, warp), _warp_scan_counted(warp)
 
     def scan_of(combine, identity):
         inclusive_scan = _warp_scan(combine, warp)
@@ -192,6 +221,27 @@ def _block_operations(size):
             return combine(before_warp, before) if lane > 0 else before_warp, result
 
         return scan
+
+    @device
+    def scan_counted(x, count):
+        partial = cuda.shared.array(0, types.float64)
+        partial_counts = cuda.shared.array(0, types.int32)
+        inclusive, inclusive_count = scan_of_counted(x, count)
+        lane, warp_id = cuda.threadIdx.x & (warp - 1), cuda.threadIdx.x >> shift
+        before = cuda.shfl_up_sync(intrinsics.FULL_MASK, inclusive, 1)
+        if lane == warp - 1:
+            partial[warp_id], partial_counts[2 * warps + warp_id] = inclusive, inclusive_count
+        cuda.syncthreads()
+        before_warp = result = 0.0
+        count_before = types.int32(inclusive_count - count)
+        for k in range(warps):
+            if k == warp_id:
+                before_warp = result
+            if k < warp_id:
+                count_before = types.int32(count_before + partial_counts[2 * warps + k])
+            result += partial[k]
+        cuda.syncthreads()
+        return before_warp + before if lane > 0 else before_warp, count_before, result
 
     def reduction(combine, identity):
         warp_reduction = _warp_reduction(combine, warp)
@@ -236,6 +286,7 @@ def _block_operations(size):
     return {
         "scan": scan_of(_add, 0.0),
         "scan_max": scan_of(_larger, -1.0),
+        "scan_counted": scan_counted,
         "sum": reduction(_add, 0.0),
         "sum_four": sum_four,
         "min": reduction(_smaller, math.inf),
