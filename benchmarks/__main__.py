@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks [SUITE | all | tables] [--quick]``, the suites being the keys of `SUITES`."""
+"""The command line: ``python -m benchmarks [SUITE | all | tables] [--quick]``; suites are the keys of `SUITES`."""
 
 import argparse
 import sys

@@ -1,7 +1,7 @@
 """Two commits side by side: ``python -m benchmarks.commits BEFORE [AFTER] [--rounds 5] [--only REGEX]``.
 
 A series of commits, measured one after the other, shows how the machine drifts. Here both commits are checked out into
-folders of their own, and fresh processes of both take turns: BEFORE, AFTER, BEFORE, ... The table has the medians over the
+folders of their own, and fresh processes of both take turns: BEFORE, AFTER, BEFORE, ... The table has medians over the
 rounds, and their ratio. AFTER is the working tree by default.
 """
 
