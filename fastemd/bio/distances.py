@@ -115,7 +115,7 @@ def unifrac(
     count = len(rows)
     target = store.output(out, matrix.shape_of(count, count, condensed), np.dtype(np.float64))
     options = {"method": method, "alpha": alpha, "shape": (count, count)}
-    key = functools.partial(store.digest, [rows], space, options)
+    key = functools.partial(store.digest, [rows.rows], space, options)
     matrix.fill(target, way, count, count, True, condensed, limit, key, progress)
     if out is not None or condensed:
         return target

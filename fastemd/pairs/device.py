@@ -149,7 +149,7 @@ def pairwise(
     answer: Any,
     limit: int,
     progress: bool | None,
-    key: Callable[[list[Table]], str],
+    key: Callable[[list[np.ndarray]], str],
 ) -> Any:
     """Return the answer of `fastemd.pairwise` for tables on a device; `key` digests copies in host memory."""
     rows, columns = len(tables[0]), len(tables[-1])
@@ -162,7 +162,7 @@ def pairwise(
         return device.to_caller(target) if out is None else out
 
     def digest() -> str:
-        return key([table.on_host(0, len(table)) for table in tables])
+        return key([table.on_host(0, len(table)).rows for table in tables])
 
     store.output(out, shape, answer)
     matrix.fill(out, OnHost(way), rows, columns, symmetric, condensed, limit, digest, progress)
