@@ -1,4 +1,4 @@
-"""Public names and their signatures: ``python -m tests.support.public_api`` writes tests/public_api.txt anew.
+"""Public names and their signatures: ``python -m tests.support.public_api`` writes tests/public_api.txt anew."""
 
 import importlib
 import inspect
