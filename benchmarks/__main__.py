@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastemd.cuda import is_available
 
-from . import front, losses, pairs, sinkhorn
+from . import front, growth, losses, pairs, sinkhorn
 from .compare import suite as compare
 from .core import suite as core
 from .cuda import page as cuda_page
@@ -20,12 +20,13 @@ from .variants import suite as variants
 
 PART = ROOT / "build" / "benchmarks"  # of a quick run, and of a part
 SUITES = {
-    "core": core, "variants": variants, "cuda": cuda, "ptx": ptx, "losses": losses, "pairs": pairs,
+    "core": core, "variants": variants, "cuda": cuda, "ptx": ptx, "growth": growth, "losses": losses, "pairs": pairs,
     "sinkhorn": sinkhorn, "compare": compare,
 }  # fmt: skip
 # Suites with pages for users, and the files that they are made from.
 FOR_USERS = {
     core: "core-*.json",
+    growth: "growth-*.json",
     losses: "losses-*.json",
     pairs: "pairs-*.json",
     sinkhorn: sinkhorn.FILE,
@@ -58,7 +59,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if part and results == RESULTS:
         parser.error("a part is not for the documentation: name another folder with --results, or none")
     if options.what == "all":
-        for name in ("core", "losses", "pairs", "sinkhorn", "compare", "variants"):
+        for name in ("core", "growth", "losses", "pairs", "sinkhorn", "compare", "variants"):
             print(SUITES[name].run(results, quick=options.quick, only=options.only))
         if is_available():
             print(cuda.run(results, quick=options.quick, only=options.only))
