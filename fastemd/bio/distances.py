@@ -152,6 +152,6 @@ def _rows(rows: Any, bins: np.ndarray, space: Tree, samples: Any) -> Table:
             f"{len(empty)} of {len(found)} samples are empty: {', '.join(names)}{', ...' if empty[5:].size else ''}. "
             "Needed: a count in each; drop those samples."
         )
-    bad_rows.check_mass(found.mass, "table")
+    bad_rows.check_mass(found.mass, "table", "")
     found.scale = 1.0 / found.mass
     return found

@@ -76,9 +76,9 @@ def _check(tables: list[DeviceTable], space: Space, mass: str) -> None:
         if np.isnan(found).any():
             copies = [each.on_host(0, len(each)) for each in full]
             for copy in copies:
-                bad_rows.check_rows(copy.rows, copy.name)
+                bad_rows.check_rows(copy.rows, copy.name, "")
             check_masses(copies, mass, space.n)
-            bad_rows.raise_unexplained(found)
+            bad_rows.raise_unexplained(found, "")
 
 
 class DeviceEmbedding(Embedding):
