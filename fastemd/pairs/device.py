@@ -159,6 +159,7 @@ def pairwise(
     way = tiles_of(tables, space, rho, mass, limit)
     if target is not None:
         _fill(target, way, rows, columns, symmetric, condensed, limit, progress)
+        device.synchronize(*(table.rows for table in tables))
         return device.to_caller(target) if out is None else out
 
     def digest() -> str:
@@ -214,6 +215,7 @@ def embed(table: DeviceTable, space: Space, weight: np.ndarray) -> Any:
     columns = launch.ColumnsOnDevice(table.rows, Columns(order, first, beyond, weight), np.zeros(space.m), weight)
     found = device.empty(table.rows, (len(table), space.m), table.dtype)
     columns.embed(table.rows, table.normalized, found)
+    device.synchronize(table.rows)
     return device.to_caller(found)
 
 
@@ -233,4 +235,5 @@ def search(tables: list[DeviceTable], space: Space, rho: float, mass: str, k: in
         launch.select(tile, j.start, *part)
     distances = device.empty(like, (rows, k), tables[0].dtype)
     launch.place(found, distances, 0, 0, False)
+    device.synchronize(*(table.rows for table in tables))
     return device.to_caller(distances), device.to_caller(index)
