@@ -1,28 +1,32 @@
-"""The command line: ``python -m benchmarks [SUITE | tables]``, the suites being the keys of `SUITES`."""
+"""The command line: ``python -m benchmarks [SUITE | all | tables] [--quick]``; suites are the keys of `SUITES`."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import front, losses, pairs, sinkhorn
+from fastemd.cuda import is_available
+
+from . import front, growth, losses, pairs, sinkhorn
 from .compare import suite as compare
 from .core import suite as core
 from .cuda import page as cuda_page
 from .cuda import suite as cuda
 from .harness import tables
-from .harness.record import RESULTS
+from .harness.record import RESULTS, ROOT
 from .ptx import page as ptx_page
 from .ptx import suite as ptx
 from .variants import suite as variants
 
+PART = ROOT / "build" / "benchmarks"  # of a quick run, and of a part
 SUITES = {
-    "core": core, "variants": variants, "cuda": cuda, "ptx": ptx, "losses": losses, "pairs": pairs,
+    "core": core, "variants": variants, "cuda": cuda, "ptx": ptx, "growth": growth, "losses": losses, "pairs": pairs,
     "sinkhorn": sinkhorn, "compare": compare,
 }  # fmt: skip
 # Suites with pages for users, and the files that they are made from.
 FOR_USERS = {
     core: "core-*.json",
+    growth: "growth-*.json",
     losses: "losses-*.json",
     pairs: "pairs-*.json",
     sinkhorn: sinkhorn.FILE,
@@ -39,23 +43,34 @@ FOR_CONTRIBUTORS = {
 def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "what", nargs="?", choices=[*SUITES, "tables"], help="measure, or make the tables; default: core and tables"
+        "what",
+        nargs="?",
+        choices=[*SUITES, "all", "tables"],
+        help="measure a suite or all, or make the tables; default: core and tables",
     )
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that everything runs")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see in a minute or two that all runs")
     parser.add_argument("--only", default="", metavar="REGEX", help="only the timed jobs whose names match")
-    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="of JSON and tables with bars")
-    parser.add_argument("--pages", type=Path, default=tables.PAGES, metavar="FOLDER", help="of tables and pictures")
+    parser.add_argument("--results", type=Path, metavar="FOLDER", help="of JSON and tables with bars")
+    parser.add_argument("--pages", type=Path, metavar="FOLDER", help="of tables and pictures")
     options = parser.parse_args(words)
-    if (options.quick or options.only) and options.results == RESULTS and options.what != "tables":
-        parser.error("a part is not for the documentation: name other folders with --results and --pages")
-    if options.what != "tables":
+    part = (options.quick or options.only) and options.what != "tables"
+    results = options.results or (PART if part else RESULTS)
+    pages = options.pages or (PART if part else tables.PAGES)
+    if part and results == RESULTS:
+        parser.error("a part is not for the documentation: name another folder with --results, or none")
+    if options.what == "all":
+        for name in ("core", "growth", "losses", "pairs", "sinkhorn", "compare", "variants"):
+            print(SUITES[name].run(results, quick=options.quick, only=options.only))
+        if is_available():
+            print(cuda.run(results, quick=options.quick, only=options.only))
+    elif options.what != "tables":
         suite = SUITES[options.what or "core"]
-        path = suite.run(options.results, quick=options.quick, only=options.only)
+        path = suite.run(results, quick=options.quick, only=options.only)
         print(path)
         if suite in (cuda, ptx):
             sys.exit(suite.status(path))
-    if options.what in (None, "tables"):
-        print(*_write_tables(options.results, options.pages), sep="\n")
+    if options.what in (None, "all", "tables"):
+        print(*_write_tables(results, pages), sep="\n")
 
 
 def _write_tables(results: Path, pages: Path) -> list[Path]:

@@ -25,7 +25,7 @@ FIGURES = (
     ),
     (
         "pairs",
-        "weighted UniFrac",
+        "UniFrac of",
         "UniFrac of 2,000 samples × 20,000 taxa, from table and Newick",
         "scikit-bio, numba",
     ),

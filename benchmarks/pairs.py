@@ -158,7 +158,7 @@ def microbiome(sizes: Sizes) -> Job:
     first = csr_array((np.ones(size[0]), (np.arange(size[0]), np.zeros(size[0], int))), shape=size)
     counts = csr_array(counts + first, dtype=np.int64)  # no sample is empty
     job = Job(
-        f"weighted UniFrac of {size[0]:,} samples × {size[1]:,} taxa, 1 % not 0, from table and Newick",
+        f"UniFrac of {size[0]:,} samples × {size[1]:,} taxa, 1 % not 0, with Newick",
         lambda: fe.unifrac(counts, newick, taxa=taxa, method="weighted", condensed=True),
     )
     read = io.StringIO

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import fastemd as fe
-from tests import public_api
+from tests.support import public_api
 
 PACKAGE = Path(fe.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -32,7 +32,9 @@ def test_public_names_are_those_that_are_loaded():
 
 def test_public_names_and_signatures_are_those_that_are_promised():
     written = public_api.FILE.read_text(encoding="utf-8").splitlines()
-    assert list(public_api.lines()) == written, "python -m tests.public_api writes it anew; is it in the changelog?"
+    assert list(public_api.lines()) == written, (
+        "python -m tests.support.public_api writes it anew; is it in the changelog?"
+    )
 
 
 @pytest.mark.parametrize(("file", "words"), [("CITATION.cff", "version: {}"), ("recipe/recipe.yaml", 'version: "{}"')])

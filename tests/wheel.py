@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 NEEDS = ["hypothesis>=6.120", "pot>=0.9.5", "pytest>=8.3", "pytest-timeout>=2.3"]
 LOWEST = ["numba==0.61.*", "numpy==2.0.*", "scipy==1.14.*"]  # the lower bounds of pyproject.toml
-FILES = ["spaces/test_spaces.py", "exact/test_conventions.py", "reference/test_reference.py", "test_threads.py"]
+FILES = ["spaces/test_spaces.py", "exact/test_distance_properties.py", "exact/test_plans.py", "formulas/test_edge.py"]
 SETTINGS = """[pytest]
 addopts = --import-mode=importlib -q
 pythonpath = .

@@ -145,10 +145,12 @@ def call(function: Formula, *arrays: np.ndarray) -> Callable[[], Any]:
 
 def compiled_call(function: Formula, *arrays: np.ndarray) -> tuple[Callable[[], Any] | None, str]:
     """Return a call of the compiled function; or None, and why there is none (such as: no C++ compiler)."""
-    torch.compiler.reset()  # each size is compiled for itself, as if it were the only one
-    result = call(torch.compile(function, dynamic=False), *arrays)
     try:
-        result()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch's compiler uses what torch deprecates
+            torch.compiler.reset()  # each size is compiled for itself, as if it were the only one
+            result = call(torch.compile(function, dynamic=False), *arrays)
+            result()
     except RuntimeError as error:
         return None, f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
     return result, ""

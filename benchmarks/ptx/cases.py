@@ -88,6 +88,8 @@ SINKHORN = (
     Kernel("Sinkhorn's matrices, exponentials", "sinkhorn matrices", method="exponentials"),
     Kernel("Sinkhorn's answers", "sinkhorn answers"),
 )
+# Of all pairs, whose distances are those of a chain or tree.
+PAIRS = (Kernel("distances of pairs", "distances"), Kernel("rows of pairs", "rows"))
 
 
 class Case(NamedTuple):
@@ -116,14 +118,14 @@ class Case(NamedTuple):
         device = f"compute capability {self.capability}{limit}"
         if self.kernel in SINKHORN:
             return f"{kernel}, {self.dtype}, {threads}, {device}"
-        scratch = f", scratch in {self.scratch} memory" if self.space != "chain" else ""
+        scratch = f", scratch in {self.scratch} memory" if self.space in ("ring", "tree") else ""
         blocks = f", {self.blocks} blocks to a row" if self.blocks != "one" else ""
         return f"{kernel}, {rho}, {self.dtype}, {threads}{scratch}{blocks}, {device}"
 
 
 def full() -> list[Case]:
     """Return every case of the table, each once."""
-    cases = itertools.chain(_products(), _variations(), entropic())
+    cases = itertools.chain(_products(), _variations(), entropic(), pairs())
     return list(dict.fromkeys(cases))
 
 
@@ -164,6 +166,7 @@ def quick(capability: str) -> list[Case]:
     for kernel in MULTIBLOCK_QUICK[turn // 2 :: 2]:
         cases.append(Case(space, kernel, RHOS[turn % 3], scratch="global", capability=capability, blocks="many"))
     of_base = [case for case in entropic() if case.capability == BASE and case.threads == largest(case.space)]
+    cases += [case for case in pairs() if case.capability == capability]
     return cases + [case._replace(capability=capability) for case in of_base[turn :: len(CAPABILITIES)]]
 
 
@@ -180,6 +183,14 @@ def entropic() -> Iterator[Case]:
                 yield Case(space, kernel, dtype=dtype, threads=THREADS[1])
     for space, dtype in itertools.product(SINKHORN_COSTS, ("float16", "bfloat16", "int32")):
         yield Case(space, SINKHORN[-1], dtype=dtype, threads=largest(space))
+
+
+def pairs() -> Iterator[Case]:
+    """Yield the kernels of all pairs."""
+    for capability, dtype in itertools.product(CAPABILITIES, ("float32", "float64")):
+        for rho in RHOS:
+            yield Case("pairs", PAIRS[0], rho, dtype, 128, capability=capability)
+        yield Case("pairs", PAIRS[1], dtype=dtype, capability=capability)
 
 
 def largest(space: str) -> int:

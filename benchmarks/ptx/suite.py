@@ -28,7 +28,7 @@ from typing import Any
 from ..harness import record
 from ..harness.record import RESULTS
 from . import cases as ptx_cases
-from . import entropic
+from . import entropic, pairs
 from .cases import Case
 from .reading import CAPABILITIES, assembled, faults, instructions, resident, widest
 
@@ -136,6 +136,9 @@ def _kernels(case: Case) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
 
     if case.kernel in ptx_cases.SINKHORN:
         yield from entropic.kernels(case)
+        return
+    if case.kernel in ptx_cases.PAIRS:
+        yield from pairs.kernels(case)
         return
     module, (name, flags, classes, normalized, _) = _module(case), case.kernel[1:]
     dtype_y = "int64" if classes else case.dtype

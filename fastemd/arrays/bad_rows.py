@@ -12,6 +12,7 @@ import numpy as np
 from ..formulas.mass import SMALLEST_MASS
 
 ELSE = "check=False answers NaN for such rows and goes on"
+CHECKED = f"; {ELSE}"  # the end of an error text, where the function takes check=
 
 
 def readable(x: np.ndarray) -> np.ndarray:
@@ -19,24 +20,23 @@ def readable(x: np.ndarray) -> np.ndarray:
     return x.astype(np.float32) if x.dtype.name == "bfloat16" else x
 
 
-def check_rows(x: np.ndarray, name: str) -> None:
-    """Raise ValueError if a row holds NaN, an infinity or a negative mass."""
+def check_rows(x: np.ndarray, name: str, end: str = CHECKED) -> None:
+    """Raise ValueError if a row holds NaN, an infinity or a negative mass; `end` ends the text."""
     if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise_first(
-            x, ~np.isfinite(x), name, "finite masses", f"drop the row, or try numpy.nan_to_num(numpy.asarray({name}))"
-        )
+        mend = f"drop the row, or try numpy.nan_to_num(numpy.asarray({name}))"
+        raise_first(x, ~np.isfinite(x), name, "finite masses", mend, end)
     if x.dtype.kind != "u" and (x < 0).any():
-        raise_first(x, x < 0, name, "masses of at least 0", f"try numpy.maximum(numpy.asarray({name}), 0)")
+        raise_first(x, x < 0, name, "masses of at least 0", f"try numpy.maximum(numpy.asarray({name}), 0)", end)
 
 
-def check_mass(mass: np.ndarray, name: str) -> None:
-    """Raise ValueError if a row cannot be divided by its mass."""
+def check_mass(mass: np.ndarray, name: str, end: str = CHECKED) -> None:
+    """Raise ValueError if a row cannot be divided by its mass; `end` ends the text."""
     none = np.asarray(~((mass >= SMALLEST_MASS) & (mass < np.inf)))
     if none.any():
         row = first_row(none)
         raise ValueError(
             f"{name}{row_label(row)} has mass {mass[row]:g}, by which mass='normalize' cannot divide. Needed: a mass "
-            f"of at least {SMALLEST_MASS:.1g}, and finite; drop the row, or add a little to each bin; {ELSE}."
+            f"of at least {SMALLEST_MASS:.1g}, and finite; drop the row, or add a little to each bin{end}."
         )
 
 
@@ -63,21 +63,21 @@ def has_partners(a: np.ndarray, b: np.ndarray, cost: np.ndarray) -> np.ndarray:
     return np.asarray((reached_a | ~full_a).all(axis=-1) & (reached_b | ~full_b).all(axis=-1))
 
 
-def raise_unexplained(values: np.ndarray) -> NoReturn:
+def raise_unexplained(values: np.ndarray, end: str = CHECKED) -> NoReturn:
     """Raise ValueError for a row that has no answer although no check above objects."""
     row = first_row(np.isnan(values))
     raise ValueError(
         f"The answer{row_label(row)} is not a number, though every bin is finite: masses overflow float64, or differ "
-        f"by just the tolerance. Needed: smaller masses, or equal ones; divide both histograms by a constant; {ELSE}."
+        f"by just the tolerance. Needed: smaller masses, or equal ones; divide both histograms by a constant{end}."
     )
 
 
-def raise_first(x: np.ndarray, bad: np.ndarray, name: str, needed: str, mend: str) -> NoReturn:
+def raise_first(x: np.ndarray, bad: np.ndarray, name: str, needed: str, mend: str, end: str = CHECKED) -> NoReturn:
     """Raise ValueError for the first bad entry of an array."""
     *row, column = first_row(bad)
     index = ", ".join(map(str, (*row, column)))
     where = f"row {row[0] if len(row) == 1 else tuple(row)}, bin {column}" if row else f"bin {column}"
-    raise ValueError(f"{name}[{index}] is {x[(*row, column)]} ({where}). Needed: {needed}; {mend}; {ELSE}.")
+    raise ValueError(f"{name}[{index}] is {x[(*row, column)]} ({where}). Needed: {needed}; {mend}{end}.")
 
 
 def first_row(where: Any) -> tuple[int, ...]:

@@ -115,7 +115,7 @@ def unifrac(
     count = len(rows)
     target = store.output(out, matrix.shape_of(count, count, condensed), np.dtype(np.float64))
     options = {"method": method, "alpha": alpha, "shape": (count, count)}
-    key = functools.partial(store.digest, [rows], space, options)
+    key = functools.partial(store.digest, [rows.rows], space, options)
     matrix.fill(target, way, count, count, True, condensed, limit, key, progress)
     if out is not None or condensed:
         return target
@@ -152,6 +152,6 @@ def _rows(rows: Any, bins: np.ndarray, space: Tree, samples: Any) -> Table:
             f"{len(empty)} of {len(found)} samples are empty: {', '.join(names)}{', ...' if empty[5:].size else ''}. "
             "Needed: a count in each; drop those samples."
         )
-    bad_rows.check_mass(found.mass, "table")
+    bad_rows.check_mass(found.mass, "table", "")
     found.scale = 1.0 / found.mass
     return found

@@ -15,7 +15,8 @@ import numpy as np
 from .. import environment, threads
 from ..bio.distances import METHODS, unifrac
 from ..pairs import api as pairs
-from ..pairs.matrix import shape_of
+from ..pairs import store
+from ..pairs.matrix import shape_of, watched
 from ..spaces.base import Space
 from . import output
 from .device import device_number, to_device, to_host
@@ -71,7 +72,6 @@ def _parser() -> Parser:
     command.add_argument("--alpha", type=float, help="of --method generalized, from 0 to 1")
     command.add_argument("--condensed", action="store_true", help="the upper triangle only; of .tsv a line a pair")
     command.add_argument("--dtype", choices=("float16", "float32", "float64"), help="of the distances, by --method emd")
-    command.add_argument("--progress", action=argparse.BooleanOptionalAction, help="by default on a terminal")
     command.set_defaults(run=_pairwise)
     command = commands.add_parser("nearest", help="the nearest rows of each row, exactly")
     _add_input(command, METHODS[:1])
@@ -104,6 +104,7 @@ def _add_input(command: argparse.ArgumentParser, methods: tuple[str, ...]) -> No
     command.add_argument("--no-names", action="store_true", help="the first field of a line of a text is data")
     command.add_argument("--memory-limit", type=_bytes, help="scratch at most, such as 500M or 2G; 1G by default")
     command.add_argument("--threads", type=int, help="by default one for each processor")
+    command.add_argument("--progress", action=argparse.BooleanOptionalAction, help="by default on a terminal")
     command.add_argument("--device", default="cpu", help="cpu, the default, or cuda, or cuda:1")
 
 
@@ -183,12 +184,8 @@ def _pairwise(options: argparse.Namespace) -> None:
         mass = options.mass or "equal"
         file = output.MatrixFile(path, shape, dtype, table.names)
         array = file.open()
-        if device is None:
-            pairs.pairwise(rows, space=space, rho=options.rho, mass=mass, dtype=dtype, out=array, **common)
-        else:
-            on_device = to_device(rows, device)
-            found = pairs.pairwise(on_device, space=space, rho=options.rho, mass=mass, dtype=dtype, **common)
-            array[:] = to_host(found)
+        rows = rows if device is None else to_device(rows, device)
+        pairs.pairwise(rows, space=space, rho=options.rho, mass=mass, dtype=dtype, out=array, **common)
     else:
         if table.bins is None:
             raise ValueError(f"{options.table} has no names of columns. Needed: --taxa FILE, a name of a tip a line.")
@@ -208,14 +205,19 @@ def _nearest(options: argparse.Namespace) -> None:
         options.samples = None
         queries = _read(options, options.queries)
         of = placed(queries, space, options.queries)
+    mass = "normalize" if method == "weighted" else options.mass or "equal"
+    settings: dict[str, Any] = {"k": options.k, "rho": options.rho, "mass": mass}
+    parts = output.NeighbourParts(path, store.digest([of, rows], space, settings))
     if device is not None:
         of, rows = to_device(of, device), to_device(rows, device)
-    mass = "normalize" if method == "weighted" else options.mass or "equal"
-    found = pairs.nearest(
-        of, rows, space=space, k=options.k, rho=options.rho, mass=mass, memory_limit=options.memory_limit
-    )
-    distances, indices = map(to_host, found)
+    for part in watched(parts.of(of.shape[0]), options.progress):
+        if not parts.has(part):
+            some = of if part == slice(0, of.shape[0]) else of[part]
+            found = pairs.nearest(some, rows, space=space, memory_limit=options.memory_limit, **settings)
+            parts.add(part, *map(to_host, found))
+    distances, indices = parts.whole(of.shape[0])
     written = output.write_neighbours(path, distances, indices, (queries.names, table.names))
+    parts.remove()
     _tell(f"{options.k} nearest of {distances.shape[0]:,} rows ({method})", written, begin)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 KINDS = (".npy", ".zarr", ".tsv")
+QUERIES = 8192  # rows whose neighbours are kept at a time
 CHUNK = 1024  # rows and columns of a chunk of zarr
 
 
@@ -117,6 +118,50 @@ def write_lines(path: Path, lines: Iterable[Iterable[Any]]) -> None:
         for fields in lines:
             file.write("\t".join(map(str, fields)) + "\n")
     _replace(new, path)
+
+
+class NeighbourParts:
+    """Neighbours of some rows at a time, kept in the folder OUT.part until all are there; `key` names the input."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self.folder, self.key = path.with_name(path.name + ".part"), key
+        self.record = self.folder / "input.txt"
+        if self.record.exists() and self.record.read_text(encoding="utf-8") != key:
+            raise ValueError(
+                f"{self.folder} is a part of other neighbours. Needed: the command that was interrupted, or none; "
+                f"delete {self.folder}."
+            )
+
+    def of(self, count: int) -> list[slice]:
+        """Return the parts of so many rows."""
+        return [slice(i, min(i + QUERIES, count)) for i in range(0, max(count, 1), QUERIES)]
+
+    def _file(self, part: slice) -> Path:
+        return self.folder / f"{part.start}.npz"
+
+    def has(self, part: slice) -> bool:
+        """Whether a part is there."""
+        return self._file(part).exists()
+
+    def add(self, part: slice, distances: np.ndarray, indices: np.ndarray) -> None:
+        """Keep the neighbours of a part."""
+        self.folder.mkdir(exist_ok=True)
+        self.record.write_text(self.key, encoding="utf-8")
+        new = self.folder / "new.npz"
+        np.savez(new, distances=distances, indices=indices)
+        new.replace(self._file(part))
+
+    def whole(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the distances and indices of all rows."""
+        kept = [np.load(self._file(part)) for part in self.of(count)]
+        distances, indices = (np.concatenate([part[key] for part in kept]) for key in ("distances", "indices"))
+        for part in kept:
+            part.close()
+        return distances, indices
+
+    def remove(self) -> None:
+        """Remove the folder, once the file has its name."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def write_neighbours(path: Path, distances: np.ndarray, indices: np.ndarray, names: tuple[Any, Any]) -> list[Path]:

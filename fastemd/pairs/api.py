@@ -110,7 +110,17 @@ def pairwise(
         return device.pairwise(tables, space, rho, mass, out, condensed, answer, limit, progress, key)
     target = store.output(out, shape, answer)
     way = tiles_of(tables, space, rho, mass, limit)
-    matrix.fill(target, way, rows, columns, symmetric, condensed, limit, functools.partial(key, tables), progress)
+    matrix.fill(
+        target,
+        way,
+        rows,
+        columns,
+        symmetric,
+        condensed,
+        limit,
+        functools.partial(key, [table.rows for table in tables]),
+        progress,
+    )
     if out is not None:
         return out
     other = A if B is None else B

@@ -76,9 +76,9 @@ def _check(tables: list[DeviceTable], space: Space, mass: str) -> None:
         if np.isnan(found).any():
             copies = [each.on_host(0, len(each)) for each in full]
             for copy in copies:
-                bad_rows.check_rows(copy.rows, copy.name)
+                bad_rows.check_rows(copy.rows, copy.name, "")
             check_masses(copies, mass, space.n)
-            bad_rows.raise_unexplained(found)
+            bad_rows.raise_unexplained(found, "")
 
 
 class DeviceEmbedding(Embedding):
@@ -149,7 +149,7 @@ def pairwise(
     answer: Any,
     limit: int,
     progress: bool | None,
-    key: Callable[[list[Table]], str],
+    key: Callable[[list[np.ndarray]], str],
 ) -> Any:
     """Return the answer of `fastemd.pairwise` for tables on a device; `key` digests copies in host memory."""
     rows, columns = len(tables[0]), len(tables[-1])
@@ -159,10 +159,11 @@ def pairwise(
     way = tiles_of(tables, space, rho, mass, limit)
     if target is not None:
         _fill(target, way, rows, columns, symmetric, condensed, limit, progress)
+        device.synchronize(*(table.rows for table in tables))
         return device.to_caller(target) if out is None else out
 
     def digest() -> str:
-        return key([table.on_host(0, len(table)) for table in tables])
+        return key([table.on_host(0, len(table)).rows for table in tables])
 
     store.output(out, shape, answer)
     matrix.fill(out, OnHost(way), rows, columns, symmetric, condensed, limit, digest, progress)
@@ -214,6 +215,7 @@ def embed(table: DeviceTable, space: Space, weight: np.ndarray) -> Any:
     columns = launch.ColumnsOnDevice(table.rows, Columns(order, first, beyond, weight), np.zeros(space.m), weight)
     found = device.empty(table.rows, (len(table), space.m), table.dtype)
     columns.embed(table.rows, table.normalized, found)
+    device.synchronize(table.rows)
     return device.to_caller(found)
 
 
@@ -233,4 +235,5 @@ def search(tables: list[DeviceTable], space: Space, rho: float, mass: str, k: in
         launch.select(tile, j.start, *part)
     distances = device.empty(like, (rows, k), tables[0].dtype)
     launch.place(found, distances, 0, 0, False)
+    device.synchronize(*(table.rows for table in tables))
     return device.to_caller(distances), device.to_caller(index)

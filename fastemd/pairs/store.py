@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from ..spaces.base import Space
-from .tables import Table
 
 FLUSHED = 16  # tiles after which a record is written
 
@@ -56,14 +55,14 @@ def record_path(out: Any) -> Path | None:
     return None
 
 
-def digest(tables: list[Table], space: Space, options: dict[str, Any]) -> str:
-    """Return a digest of the rows, the space and the options of a call."""
+def digest(tables: list[Any], space: Space, options: dict[str, Any]) -> str:
+    """Return a digest of the rows (dense or csr arrays), the space and the options of a call."""
     result = hashlib.blake2b(digest_size=16)
     result.update(json.dumps([options, space.kind, space.n], sort_keys=True, default=str).encode())
     for value in space.content().values():
         result.update(repr(value).encode())
-    for table in tables:
-        parts = (table.rows.data, table.rows.indices, table.rows.indptr) if table.sparse else (table.rows,)
+    for rows in tables:
+        parts = (rows,) if isinstance(rows, np.ndarray) else (rows.data, rows.indices, rows.indptr)
         for part in parts:
             result.update(repr((part.shape, str(part.dtype))).encode())
             for begin in range(0, len(part), 4096 if part.ndim == 2 else 1 << 20):

@@ -77,7 +77,7 @@ def table_of(x: Any, name: str, space: Space) -> Table:
         raise placement.host_memory_error(rows, name, "this table is read there")
     rows = bad_rows.readable(rows)
     check_rows_axis(rows, name, space)
-    bad_rows.check_rows(rows, name)
+    bad_rows.check_rows(rows, name, "")
     return Table(rows, name, inputs.answer_dtype(rows.dtype))
 
 
@@ -124,7 +124,7 @@ def check_masses(tables: list[Table], mass: str, n: int) -> None:
     """Apply a mass policy to tables: divide rows by their mass, or raise for the first whose mass differs."""
     if mass == "normalize":
         for table in tables:
-            bad_rows.check_mass(table.mass, table.name)
+            bad_rows.check_mass(table.mass, table.name, "")
             table.scale = 1.0 / table.mass
         return
     if mass == "root" or not len(tables[0]):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..arrays import inputs
+from ..arrays.bad_rows import CHECKED
 from ..exact import api as exact
 from ..exact import validation
 from ..spaces.base import Space
@@ -102,7 +103,7 @@ def flow(
     'EMD = 2'
     """
     x, y = _pair(a, b, space)
-    over = np.asarray(exact.flow(x, y, space, mass=mass), float)
+    over = np.asarray(_computed(exact.flow, x, y, space, mass=mass), float)
     value = float(exact.emd(x, y, space, mass=mass))
     picture = _picture(space, ax)
     picture.flow(over)
@@ -160,7 +161,7 @@ def potential(
     'potential'
     """
     x, y = _pair(a, b, space)
-    numbers = np.asarray(exact.potential(x, y, space, rho=rho, mass=mass), float)
+    numbers = np.asarray(_computed(exact.potential, x, y, space, rho=rho, mass=mass), float)
     picture = _picture(space, ax)
     if space.kind == "ring":
         picture.space()
@@ -211,7 +212,7 @@ def plan(
     'bin of b'
     """
     x, y = _pair(a, b, space)
-    entries = exact.plan(x, y, space, mass=mass).tocoo()
+    entries = _computed(exact.plan, x, y, space, mass=mass).tocoo()
     rows, columns = entries.coords
     axes = style.axes(ax)
     box = axes.get_window_extent()
@@ -231,6 +232,14 @@ def plan(
 def _picture(space: Space, ax: Any) -> Any:
     space = validation.space_of(space)
     return PICTURES[space.kind](space, style.axes(ax))
+
+
+def _computed(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Return what a function computes; its error texts lose the advice of an argument that plots lack."""
+    try:
+        return function(*arguments, **options)
+    except ValueError as error:
+        raise ValueError(str(error).replace(CHECKED, "")) from None
 
 
 def _pair(a: ArrayLike, b: ArrayLike, space: Space) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ ete4 ended the process.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -102,10 +103,11 @@ def networkx(graph: Any, root: Any = None, weight: str = "length", default_lengt
         root = next((v for v in nodes if directed and graph.in_degree(v) == 0), nodes[0])
     elif root not in graph:
         raise ValueError(f"root is {root!r}. Needed: a node of graph, such as {nodes[0]!r}.")
-    around = graph.to_undirected(as_view=True) if graph.is_directed() else graph
+    # A view of a directed graph as an undirected one has neighbours in the order of their hashes.
+    ways = (graph.succ, graph.pred) if graph.is_directed() else (graph.adj,)
     parent, order, length, number = [-1], [root], [0.0], {root: 0}
     for v in order:  # grows while it is walked
-        for w, attributes in around.adj[v].items():
+        for w, attributes in itertools.chain.from_iterable(way[v].items() for way in ways):
             if w not in number:
                 number[w] = len(order)
                 order.append(w)

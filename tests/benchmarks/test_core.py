@@ -3,11 +3,13 @@
 import json
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import fastemd as fe
+from benchmarks import __main__ as command
 from benchmarks.__main__ import main
 from benchmarks.core import exact, suite
 from benchmarks.harness import measure, problems
@@ -99,10 +101,15 @@ def test_the_tables_need_results(tmp_path):
         main(["tables", "--results", str(tmp_path), "--pages", str(tmp_path)])
 
 
-def test_a_partial_run_does_not_replace_the_figures_of_the_documentation(capsys):
+def test_a_partial_run_does_not_replace_the_figures_of_the_documentation(capsys, monkeypatch, tmp_path):
     with pytest.raises(SystemExit):
-        main(["core", "--quick"])
+        main(["core", "--quick", "--results", str(command.RESULTS)])
     assert "--results" in capsys.readouterr().err
+    written = []
+    monkeypatch.setattr(command, "PART", tmp_path)
+    monkeypatch.setitem(command.SUITES, "core", SimpleNamespace(run=lambda folder, **_: written.append(folder)))
+    main(["core", "--quick"])
+    assert written == [tmp_path]
 
 
 def test_bars_are_met_on_their_own_side():

@@ -10,6 +10,7 @@ import skbio
 
 import fastemd as fe
 from fastemd import cli
+from fastemd.pairs import api as pairs
 from fastemd.pairs import tiles
 from tests.support.tolerance import tolerance
 
@@ -152,6 +153,33 @@ def test_neighbours_are_those_of_nearest(end, rows):
         found = group["distances"][:], group["indices"][:]
     np.testing.assert_array_equal(found[0], distances)
     np.testing.assert_array_equal(found[1], indices)
+
+
+def test_interrupted_neighbours_are_resumed_and_those_of_other_rows_refused(rows, monkeypatch, capsys):
+    monkeypatch.setattr(cli.output, "QUERIES", 100)
+    nearest, asked = pairs.nearest, []
+
+    def interrupted(queries, *arguments, **options):
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        asked.append(len(queries))
+        return nearest(queries, *arguments, **options)
+
+    monkeypatch.setattr(pairs, "nearest", interrupted)
+    assert run("nearest rows.npy chain -o near.npy -k 3") == 130
+    assert not Path("near.npy").exists()
+    asked.append(0)  # from here on nothing is interrupted
+    capsys.readouterr()
+    assert run("nearest rows.npy chain -o near.npy -k 4") == 2
+    assert "is a part of other neighbours" in capsys.readouterr().err
+    assert run("nearest rows.npy chain -o near.npy -k 3") == 0
+    assert asked == [100, 100, 0, 100]
+    distances, indices = fe.nearest(rows, rows, space=fe.Chain(6), k=3)
+    # Each part takes off flows that its own rows have in common, so the last bit may differ.
+    slack = tolerance(np.float32, 6, 1.0, 5.0)
+    np.testing.assert_allclose(np.load("near.distances.npy"), distances, rtol=0, atol=slack)
+    np.testing.assert_array_equal(np.load("near.indices.npy"), indices)
+    assert not Path("near.npy.part").exists()
 
 
 def test_a_study_has_neighbours_by_name(folder):

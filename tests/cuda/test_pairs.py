@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import fastemd as fe
+from fastemd.arrays import driver
 from fastemd.pairs import matrix, tiles
+from tests.support import fake_libraries
 from tests.support.devices import caterpillar
 from tests.support.tolerance import tolerance
 
@@ -152,6 +154,22 @@ def test_out_may_be_a_file_and_an_interrupted_run_is_resumed(adapter, tmp_path, 
     fe.pairwise(adapter.to_device(a), space=space, out=np.memmap(path, np.float64, "r+", shape=(15, 15)))
     assert not any(part in first for part in seen)
     near(np.memmap(path, np.float64, "r", shape=(15, 15)), fe.pairwise(a, space=space))
+
+
+def test_memory_that_was_lent_is_waited_for(adapter, monkeypatch):
+    if adapter.to_device is not fake_libraries.CupyArray:
+        pytest.skip("the stand-in for a library that lends its memory is in the simulator")
+    waited = []
+    monkeypatch.setattr(driver, "synchronize", lambda *place: waited.append(place))
+    rows = fake_libraries.JaxArray(table(SPACES["chain"], 3))
+    for call in (
+        lambda: fe.pairwise(rows, space=SPACES["chain"]),
+        lambda: fe.embed(rows, SPACES["chain"]),
+        lambda: fe.nearest(rows, rows, space=SPACES["chain"], k=1),
+    ):
+        waited.clear()
+        call()
+        assert waited
 
 
 def test_tables_without_rows_or_edges_have_answers(adapter):

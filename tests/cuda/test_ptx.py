@@ -54,6 +54,7 @@ def test_kernels_stay_in_registers_and_compute_exactly_in_a_fixed_order(capabili
             assert 0 < line["registers"] <= 255
             assert line["stack"] == line["spill_stores"] == line["spill_loads"] == 0
         reads_rows = line["space"] != "tree" and line["blocks"] == "one" and "Sinkhorn" not in line["kernel"]
+        reads_rows &= line["kernel"] != "rows of pairs"  # bins are gathered in depth-first order
         if line["dtype"] == "float32" and reads_rows:
             assert line["load_bytes"] == 16, line["label"]
 
@@ -82,7 +83,7 @@ SPACES = ("chain", "ring", "tree")
 
 
 def sweeps(cases):
-    return [case for case in cases if case.kernel not in ptx_cases.SINKHORN]
+    return [case for case in cases if case.kernel not in (*ptx_cases.SINKHORN, *ptx_cases.PAIRS)]
 
 
 def test_kernels_of_sinkhorn_are_compiled_in_every_form_and_on_each_capability():

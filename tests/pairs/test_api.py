@@ -239,3 +239,20 @@ def test_a_limit_below_one_tile_names_the_limit_that_does():
     np.testing.assert_array_equal(
         fe.pairwise(rows, space=Chain(300), memory_limit=needed), fe.pairwise(rows, space=Chain(300))
     )
+
+
+@pytest.mark.parametrize("entry", [np.nan, -1.0, np.inf])
+def test_no_text_advises_an_argument_that_is_not_there(entry):
+    rows = np.eye(3)
+    rows[1, 1] = entry
+    calls = (
+        lambda: fe.pairwise(rows, space=Chain(3)),
+        lambda: fe.nearest(rows, rows, space=Chain(3), k=1),
+        lambda: fe.embed(rows, Chain(3)),
+        lambda: fe.pairwise(np.zeros((2, 3)), space=Chain(3), mass="normalize"),
+        lambda: fe.unifrac(rows, "((a:1,b:2):0.5,c:3);", taxa=list("abc")),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match="Needed") as caught:
+            call()
+        assert "check=" not in str(caught.value)

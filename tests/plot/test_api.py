@@ -133,8 +133,10 @@ def test_one_bin_has_pictures(space):
 
 def test_mass_policies_are_those_of_the_library():
     fe.plot.flow([2.0, 0, 0], [0, 0, 1.0], fe.Chain(3), mass="normalize")
-    with pytest.raises(ValueError, match="mass"):
-        fe.plot.flow([2.0, 0, 0], [0, 0, 1.0], fe.Chain(3))
+    for draw in (fe.plot.flow, fe.plot.potential, fe.plot.plan):
+        with pytest.raises(ValueError, match="mass") as caught:
+            draw([2.0, 0, 0], [0, 0, 1.0], fe.Chain(3))
+        assert "check=" not in str(caught.value)  # plots do not take it
 
 
 # --- Errors -----------------------------------------------------------------------------------------------------------

@@ -245,8 +245,8 @@ def install(monkeypatch):
     monkeypatch.setattr(matrix, "ROWS", dict.fromkeys(matrix.ROWS, GROUP))
     monkeypatch.setattr(matrix, "TILE", TILE)
     monkeypatch.setattr(matrix, "PREFETCH", 2)
-    for name in ("ACROSS", "DOWN", "OWN_A", "OWN_B"):
-        monkeypatch.setattr(pairs_kernels, name, 2)
+    for name, size in (("ACROSS", 2), ("DOWN", 2), ("OWN_A", 4), ("OWN_B", 4)):
+        monkeypatch.setattr(pairs_kernels, name, size)
     monkeypatch.setattr(pairs_kernels, "CHUNK", 4)
     for name, size in (("BLOCK", BLOCK), ("ROW_PARTS", 2), ("EMBEDDED", 4)):
         monkeypatch.setattr(pairs_launch, name, size)

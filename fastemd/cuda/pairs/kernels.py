@@ -17,17 +17,18 @@ from ..primitives.thread_group import thread_group
 # A block has ACROSS x DOWN threads, of which each has OWN_B x OWN_A pairs. ACROSS * OWN_B == DOWN * OWN_A.
 ACROSS, OWN_B = 16, 4
 DOWN, OWN_A = 8, 8
+POWER_PART = 2  # where rho needs a power, a thread has a square of so many less: longer loops are not unrolled
 CHUNK = 128
 
 
-def tile_size():
+def tile_size(rho=1.0):
     """Rows of a tile, on either side."""
-    return ACROSS * OWN_B
+    return ACROSS * OWN_B if rho in (1.0, 2.0) else ACROSS * OWN_B // POWER_PART
 
 
-def depth():
+def depth(rho=0.0):
     """Columns in shared memory at a time: each thread copies four numbers of either side."""
-    return intrinsics.VECTOR * ACROSS * DOWN // tile_size()
+    return intrinsics.VECTOR * ACROSS * DOWN // tile_size(rho)
 
 
 @device
@@ -99,8 +100,8 @@ def distances_kernel(dtype, rho):
     `a` and `b` are packed: number k * width + row is that of column k. Widths are whole tiles, columns whole depths.
     """
     kind, word = NUMBA_TYPES[dtype], format_of(dtype).size
-    across, own_b, own_a, chunk = ACROSS, OWN_B, OWN_A, CHUNK
-    down, tile, deep, pairs = DOWN, tile_size(), depth(), OWN_A * OWN_B
+    across, down, chunk, tile, deep = ACROSS, DOWN, CHUNK, tile_size(rho), depth(rho)
+    own_a, own_b, pairs = tile // down, tile // across, tile // down * (tile // across)
     zero = kind(0.0)
 
     @cuda.jit

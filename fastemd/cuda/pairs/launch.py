@@ -35,11 +35,6 @@ def _whole(count: int, size: int) -> int:
     return -(-count // size) * size
 
 
-def packed_bytes(rows: int, columns: int, dtype: np.dtype) -> int:
-    """Return the bytes of packed rows."""
-    return _whole(rows, kernels.tile_size()) * _whole(columns, kernels.depth()) * dtype.itemsize
-
-
 def touched(rows: DeviceArray) -> np.ndarray:
     """Return in which bins some row (r, n) has mass."""
     count, n = rows.shape
@@ -99,7 +94,7 @@ def distances(a: Packed, b: Packed, rho: float) -> DeviceArray:
     out = device.empty(numbers, (a.width, b.width), np.dtype(np.float64))
     if a.rows and b.rows:
         kernel = kernels.distances_kernel(numbers.dtype.name, rho if rho in (1.0, 2.0) else 0.0)
-        tile = kernels.tile_size()
+        tile = kernels.tile_size(rho)
         arguments = (numbers.address, b.numbers.address, a.columns, a.width, b.width, rho, out.address)
         with driver.on(numbers.device):
             grid, stream = (b.width // tile, a.width // tile), driver.stream_of(numbers.stream)

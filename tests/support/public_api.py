@@ -1,10 +1,10 @@
-"""Public names and their signatures, a line each: ``python -m tests.public_api`` writes tests/public_api.txt anew."""
+"""Public names and their signatures: ``python -m tests.support.public_api`` writes tests/public_api.txt anew."""
 
 import importlib
 import inspect
 from pathlib import Path
 
-FILE = Path(__file__).with_suffix(".txt")
+FILE = Path(__file__).parents[1] / "public_api.txt"
 MODULES = (
     "fastemd",
     "fastemd.cuda",
