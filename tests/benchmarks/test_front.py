@@ -10,8 +10,6 @@ from benchmarks import front
 from benchmarks.harness import tables
 from benchmarks.harness.record import RESULTS, ROOT
 
-PICTURES = sorted(tables.PAGES.glob("*.png"))
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
@@ -32,6 +30,13 @@ def test_tables_are_those_of_the_committed_results(made):
     for path in found:
         committed = (tables.PAGES / path.name).read_text(encoding="utf-8")
         assert path.read_text(encoding="utf-8") == committed, f"python -m benchmarks tables writes {path.name} anew"
+
+
+@pytest.mark.parametrize("name", command.FOR_CONTRIBUTORS)
+def test_tables_for_contributors_are_those_of_the_committed_results(name, tmp_path):
+    write, _ = command.FOR_CONTRIBUTORS[name]
+    found = write(RESULTS, tmp_path / name).read_text(encoding="utf-8")
+    assert found == (RESULTS / name).read_text(encoding="utf-8"), f"python -m benchmarks tables writes {name} anew"
 
 
 def test_pictures_are_not_older_than_their_data(made):
