@@ -43,9 +43,9 @@ class Effort:
 
     pairs: int = 2048
     few: int = 8
-    seconds: float = 0.2
-    turns: int = 15
-    patience: float = 0.3
+    seconds: float = 0.1
+    turns: int = 9
+    patience: float = 0.2
     limit: float = math.inf
     sizes: tuple[int, ...] = (10, 100, 1000, 10_000)
 
