@@ -118,7 +118,7 @@ def leafy(n):
 SPACES = {
     "chain": lambda: Chain(positions=np.cumsum(np.random.default_rng(0).random(2 * TILE + 9))),
     "ternary tree": lambda: ternary(TILE + 15),
-    "tree of leaves on a path": lambda: leafy(TILE - 3),
+    "tree of leaves on a path": lambda: leafy(TILE + 3),
 }
 JOBS = {
     "value": ("emd", {}),

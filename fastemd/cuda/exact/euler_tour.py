@@ -1,4 +1,4 @@
-"""The Euler tour of a tree as arrays on the device: a row of tokens (`fastemd.cuda.exact.tree`)."""
+"""The Euler tour of a tree as arrays on the device: a row of tokens (`fastemd.cuda.exact.long_tree`)."""
 
 from typing import NamedTuple
 
